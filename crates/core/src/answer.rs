@@ -1,0 +1,210 @@
+use std::{
+    any::Any,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use gatewright_wire::{Id, code, error_body};
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+
+/// Any error, as tower and hyper pass them.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of every answer that passes a layer: bytes of our own, or whatever came from below.
+pub struct AnswerBody(Kind);
+
+enum Kind {
+    Full(Option<Bytes>),
+    Stream(Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>),
+}
+
+impl AnswerBody {
+    /// No bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(Kind::Full(None))
+    }
+
+    /// These bytes.
+    #[must_use]
+    pub fn full(bytes: Bytes) -> Self {
+        Self(Kind::Full((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// Takes another body over; one that already is an `AnswerBody` stays as it is, so that a stack of layers
+    /// costs one box and not one each.
+    pub fn wrap<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut slot = Some(body);
+        if let Some(same) = (&mut slot as &mut dyn Any).downcast_mut::<Option<Self>>() {
+            return same.take().unwrap_or(Self::empty());
+        }
+        slot.map_or(Self::empty(), |body| Self(Kind::Stream(Box::pin(Boxed { body: Box::pin(body) }))))
+    }
+
+    /// The bytes when the whole body is known already.
+    #[must_use]
+    pub fn known(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Kind::Full(bytes) => Some(bytes.as_deref().unwrap_or_default()),
+            Kind::Stream(_) => None,
+        }
+    }
+}
+
+impl Default for AnswerBody {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl From<Bytes> for AnswerBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::full(bytes)
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Full(bytes) => write!(f, "AnswerBody({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Kind::Stream(_) => f.write_str("AnswerBody(stream)"),
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().0 {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream(body) => body.as_mut().poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Gives a body the error type of [`AnswerBody`].
+struct Boxed<B> {
+    body: Pin<Box<B>>,
+}
+
+impl<B> Body for Boxed<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.body.as_mut().poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// In the extensions of an answer that a layer gave by itself: which one, and why, for audit and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The layer, by its crate: `identity`, `policy`, ….
+    pub layer: &'static str,
+    /// A stable code in kebab case: `invalid-token`, `denied`, ….
+    pub code: &'static str,
+}
+
+/// In the extensions of an answer whose body stays open for later messages (a GET stream, a
+/// `subscriptions/listen`): it ends with the caller's credential, while the answer of an admitted call may finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing;
+
+/// An answer that is one JSON-RPC error, marked as [`Refused`].
+#[must_use]
+pub fn json_rpc_refusal(
+    status: StatusCode,
+    refused: Refused,
+    id: Option<&Id>,
+    code: i64,
+    message: &str,
+    data: Option<&serde_json::Value>,
+) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::full(error_body(id, code, message, data)));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.extensions_mut().insert(refused);
+    answer
+}
+
+/// The answer of a layer that misses what another should have added: 500 with a code of its own. Nothing is
+/// allowed by wiring mistakes.
+#[must_use]
+pub fn miswired(layer: &'static str, missing: &'static str) -> Response<AnswerBody> {
+    json_rpc_refusal(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        Refused { layer, code: "miswired" },
+        None,
+        code::MISWIRED,
+        &format!("this gateway is wired wrongly: no {missing} above the {layer} layer"),
+        None,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Full};
+
+    #[tokio::test]
+    async fn wrapping_twice_boxes_once() {
+        let once = AnswerBody::wrap(Full::new(Bytes::from_static(b"abc")));
+        assert!(once.known().is_none());
+        let own = AnswerBody::wrap(AnswerBody::full(Bytes::from_static(b"abc")));
+        assert_eq!(own.known(), Some(b"abc".as_slice()));
+        assert_eq!(once.collect().await.unwrap().to_bytes(), "abc");
+    }
+
+    #[test]
+    fn a_refusal_names_layer_and_code() {
+        let answer = miswired("policy", "Principal");
+        assert_eq!(answer.status(), 500);
+        assert_eq!(answer.extensions().get(), Some(&Refused { layer: "policy", code: "miswired" }));
+        let shown = String::from_utf8_lossy(answer.body().known().unwrap()).into_owned();
+        assert!(shown.contains("no Principal above the policy layer"), "{shown}");
+    }
+}

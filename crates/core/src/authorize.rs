@@ -1,0 +1,306 @@
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use gatewright_wire::ItemKind;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::{Call, CallBody, Principal, Route};
+
+/// The version of the snapshot (policies, roles, grants) that a decision was made on; 0 where there is only one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct SnapshotVersion(pub u64);
+
+/// Something that an allowing policy asks of a layer below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Obligation {
+    /// What is asked, in kebab case.
+    pub name: String,
+    /// With which value.
+    pub value: String,
+}
+
+/// What would cure a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Challenge {
+    /// Every scope that the call needs (RFC 6750 §3.1 `insufficient_scope`).
+    pub scopes: Vec<String>,
+}
+
+impl Challenge {
+    /// Asks for scopes.
+    #[must_use]
+    pub fn scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { scopes: scopes.into_iter().map(str::to_owned).collect() }
+    }
+}
+
+/// What an engine says of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may go on.
+    Allow {
+        /// Ids of the policies that allow it.
+        policies: Vec<String>,
+        /// What layers below must do.
+        obligations: Vec<Obligation>,
+        /// What was asked.
+        snapshot: SnapshotVersion,
+    },
+    /// It may not.
+    Deny {
+        /// Ids of the policies that forbid it; empty when none permits it.
+        policies: Vec<String>,
+        /// Why, for the record; the caller never sees it.
+        reason: String,
+        /// What was asked.
+        snapshot: SnapshotVersion,
+    },
+    /// It may not yet.
+    Challenge {
+        /// What would cure it.
+        challenge: Challenge,
+        /// What was asked.
+        snapshot: SnapshotVersion,
+    },
+}
+
+impl Decision {
+    /// Allowed by these policies.
+    #[must_use]
+    pub fn allow<'a>(policies: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Allow {
+            policies: policies.into_iter().map(str::to_owned).collect(),
+            obligations: Vec::new(),
+            snapshot: SnapshotVersion::default(),
+        }
+    }
+
+    /// Denied because no policy permits it.
+    #[must_use]
+    pub fn deny(reason: &str) -> Self {
+        Self::Deny { policies: Vec::new(), reason: reason.to_owned(), snapshot: SnapshotVersion::default() }
+    }
+}
+
+/// Which items of a list a principal may know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visible {
+    /// One answer per name that was asked about, in order.
+    pub shown: Vec<bool>,
+    /// What was asked.
+    pub snapshot: SnapshotVersion,
+}
+
+/// Decides on calls and on what may be seen. Implemented by closures through [`engine_fn`].
+///
+/// Both halves of a permission are asked here: allowed = see ∧ call (invariant 4), so an engine that allows a
+/// call must also show its target. An engine that cannot decide denies.
+pub trait PolicyEngine: Send + Sync + 'static {
+    /// May this principal make this very call? Also asked about messages that servers send to clients
+    /// ([`Call::from_server`]): then, whether the server may send them to this principal.
+    fn decide(&self, principal: &Principal, call: &Call) -> impl Future<Output = Decision> + Send;
+
+    /// Which of the named tools, prompts, resources or templates of the route's server may the principal know of?
+    fn visible(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        kind: ItemKind,
+        names: &[&str],
+    ) -> impl Future<Output = Visible> + Send;
+}
+
+/// A closure as a [`PolicyEngine`]; it shows an item when it allows the call that uses it without arguments.
+pub fn engine_fn<F>(decide: F) -> EngineFn<F>
+where
+    F: Fn(&Principal, &Call) -> Decision + Send + Sync + 'static,
+{
+    EngineFn(decide)
+}
+
+/// See [`engine_fn`].
+#[derive(Clone, Copy, Debug)]
+pub struct EngineFn<F>(F);
+
+impl<F> PolicyEngine for EngineFn<F>
+where
+    F: Fn(&Principal, &Call) -> Decision + Send + Sync + 'static,
+{
+    async fn decide(&self, principal: &Principal, call: &Call) -> Decision {
+        (self.0)(principal, call)
+    }
+
+    async fn visible(&self, principal: &Principal, route: &Route, kind: ItemKind, names: &[&str]) -> Visible {
+        let shown = names
+            .iter()
+            .map(|name| match Call::using(route, kind, name) {
+                Ok(call) => matches!((self.0)(principal, &call), Decision::Allow { .. }),
+                Err(_) => false,
+            })
+            .collect();
+        Visible { shown, snapshot: SnapshotVersion::default() }
+    }
+}
+
+/// What an engine said when it allowed a call.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    policies: Vec<String>,
+    obligations: Vec<Obligation>,
+    snapshot: SnapshotVersion,
+}
+
+impl Permit {
+    /// Ids of the policies that allow the call.
+    #[must_use]
+    pub fn policies(&self) -> &[String] {
+        &self.policies
+    }
+
+    /// What layers below must do.
+    #[must_use]
+    pub fn obligations(&self) -> &[Obligation] {
+        &self.obligations
+    }
+
+    /// The snapshot that was asked.
+    #[must_use]
+    pub const fn snapshot(&self) -> SnapshotVersion {
+        self.snapshot
+    }
+}
+
+/// A call together with the decision that allowed it, and for whom. Read-only, not `Clone`, made only by
+/// [`authorize`]: code below that takes it cannot be reached without a decision.
+#[derive(Debug)]
+pub struct Permitted {
+    body: CallBody,
+    permit: Permit,
+    principal: Principal,
+}
+
+impl Permitted {
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        self.body.call()
+    }
+
+    /// The decision.
+    #[must_use]
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Who was allowed.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Body for Permitted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A denial: policies that forbid, or none that permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Ids of the policies that forbid the call.
+    pub policies: Vec<String>,
+    /// Why, for the record; the caller never sees it.
+    pub reason: String,
+}
+
+/// Why a call is not permitted. Both hand the call back, so that the refusal can carry its id.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorizeError {
+    /// The engine denies it, or was asked on behalf of somebody who authenticated elsewhere.
+    #[error("denied: {}", denial.reason)]
+    Denied {
+        /// Who or what denies it.
+        denial: Denial,
+        /// What was asked.
+        snapshot: SnapshotVersion,
+        /// The call.
+        call: Box<CallBody>,
+    },
+    /// A scope or fresher authentication would cure it.
+    #[error("more is needed: {challenge:?}")]
+    Challenged {
+        /// What would cure it.
+        challenge: Challenge,
+        /// What was asked.
+        snapshot: SnapshotVersion,
+        /// The call.
+        call: Box<CallBody>,
+    },
+}
+
+/// The only maker of a [`Permitted`]: asks the engine about this very call by this very principal.
+///
+/// The token's scopes bound what any engine allows (invariant 5): a call that the engine allows and whose
+/// scopes are missing is challenged, one that it denies stays denied, so that no challenge asks for a scope
+/// that would not help.
+///
+/// # Errors
+/// [`AuthorizeError`] when the engine denies or challenges, or the principal belongs to another route.
+pub async fn authorize<E: PolicyEngine>(
+    engine: &E,
+    principal: &Principal,
+    body: CallBody,
+) -> Result<Permitted, AuthorizeError> {
+    // A principal proves who called on its own route; elsewhere it proves nothing (invariant 2).
+    if !principal.route().is(body.call().route()) {
+        return Err(AuthorizeError::Denied {
+            denial: Denial { policies: Vec::new(), reason: "the principal belongs to another route".to_owned() },
+            snapshot: SnapshotVersion::default(),
+            call: Box::new(body),
+        });
+    }
+    match engine.decide(principal, body.call()).await {
+        Decision::Allow { policies, obligations, snapshot } => {
+            let needed = body.call().route().scopes_for(body.call().target());
+            if let Some(scopes) = principal.scopes()
+                && !needed.iter().all(|scope| scopes.contains(*scope))
+            {
+                let challenge = Challenge::scopes(needed);
+                return Err(AuthorizeError::Challenged { challenge, snapshot, call: Box::new(body) });
+            }
+            let permit = Permit { policies, obligations, snapshot };
+            Ok(Permitted { body, permit, principal: principal.clone() })
+        }
+        Decision::Deny { policies, reason, snapshot } => Err(AuthorizeError::Denied {
+            denial: Denial { policies, reason },
+            snapshot,
+            call: Box::new(body),
+        }),
+        Decision::Challenge { challenge, snapshot } => {
+            Err(AuthorizeError::Challenged { challenge, snapshot, call: Box::new(body) })
+        }
+    }
+}

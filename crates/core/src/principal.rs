@@ -1,0 +1,356 @@
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use crate::{Membership, Route, TenantId, Timestamp};
+
+/// The stable key of a user or an agent: who vouches for it, and its name there.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject {
+    issuer: Arc<str>,
+    id: Arc<str>,
+}
+
+impl Subject {
+    /// A subject as its issuer names it (`iss` and `sub`, RFC 7519 §4.1).
+    #[must_use]
+    pub fn new(issuer: &str, id: &str) -> Self {
+        Self { issuer: issuer.into(), id: id.into() }
+    }
+
+    /// Who vouches for the subject.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Its name at the issuer.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// `issuer|id`. Issuers are URLs or plain words and never hold a `|`, so it reads one way only.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}", self.issuer, self.id)
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A group as its issuer names it. Two issuers' groups of one name are two groups.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group {
+    issuer: Arc<str>,
+    name: Arc<str>,
+}
+
+impl Group {
+    /// A group of an issuer.
+    #[must_use]
+    pub fn new(issuer: &str, name: &str) -> Self {
+        Self { issuer: issuer.into(), name: name.into() }
+    }
+
+    /// Who says so.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Its name there.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// `issuer|name`, see [`Subject`].
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}", self.issuer, self.name)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One side of an identity: a subject with its groups and the roles that its token names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    subject: Subject,
+    groups: BTreeSet<Group>,
+    roles: BTreeSet<Arc<str>>,
+    name: Option<Arc<str>>,
+}
+
+impl Party {
+    /// A subject without groups, roles or a display name.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self { subject, groups: BTreeSet::new(), roles: BTreeSet::new(), name: None }
+    }
+
+    /// Adds groups.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
+        self.groups.extend(groups);
+        self
+    }
+
+    /// Adds roles that the issuer asserts by name.
+    #[must_use]
+    pub fn with_roles<'a>(mut self, roles: impl IntoIterator<Item = &'a str>) -> Self {
+        self.roles.extend(roles.into_iter().map(Arc::from));
+        self
+    }
+
+    /// Sets a name for people to read; nothing is decided on it.
+    #[must_use]
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The stable key.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Groups, from the token and the directory.
+    #[must_use]
+    pub const fn groups(&self) -> &BTreeSet<Group> {
+        &self.groups
+    }
+
+    /// Roles that the issuer asserts by name.
+    #[must_use]
+    pub const fn roles(&self) -> &BTreeSet<Arc<str>> {
+        &self.roles
+    }
+
+    /// A name for people to read.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(crate) fn join(&mut self, membership: Membership) {
+        self.groups.extend(membership.groups);
+    }
+}
+
+/// Who acts. Delegation names both; they are never merged (RFC 8693 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A person.
+    User(Party),
+    /// A non-human principal on its own behalf.
+    Agent(Party),
+    /// An agent acting for a person: allowed is what both are allowed (invariant 5).
+    Delegated {
+        /// The person, the token's `sub`.
+        user: Party,
+        /// The agent, the token's `act`.
+        agent: Party,
+    },
+}
+
+impl Who {
+    pub(crate) fn parties_mut(&mut self) -> Vec<&mut Party> {
+        match self {
+            Self::User(one) | Self::Agent(one) => vec![one],
+            Self::Delegated { user, agent } => vec![user, agent],
+        }
+    }
+}
+
+/// How the caller proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// A signed access token (RFC 9068 or an issuer's own JWT form).
+    AccessToken,
+    /// Whatever the embedding service does by itself.
+    External,
+}
+
+impl Method {
+    /// A stable name for records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access-token",
+            Self::External => "external",
+        }
+    }
+}
+
+/// What a resolver found out. Not yet a [`Principal`]: only [`authenticate`](crate::authenticate) makes that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// Who acts.
+    pub who: Who,
+    /// Scopes of the token; `None` where the credential knows no scopes and therefore limits nothing.
+    pub scopes: Option<BTreeSet<Arc<str>>>,
+    /// The OAuth client through which they act (`client_id`, `azp`).
+    pub client_id: Option<Arc<str>>,
+    /// How they proved it.
+    pub method: Method,
+    /// When the person last authenticated (`auth_time`).
+    pub authenticated_at: Option<Timestamp>,
+    /// How strongly they authenticated (`acr`).
+    pub acr: Option<Arc<str>>,
+    /// When the credential ends; standing streams end then.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Identity {
+    fn new(who: Who) -> Self {
+        Self {
+            who,
+            scopes: None,
+            client_id: None,
+            method: Method::External,
+            authenticated_at: None,
+            acr: None,
+            expires_at: None,
+        }
+    }
+
+    /// A person, with nothing else known.
+    #[must_use]
+    pub fn user(user: Party) -> Self {
+        Self::new(Who::User(user))
+    }
+
+    /// An agent on its own behalf, with nothing else known.
+    #[must_use]
+    pub fn agent(agent: Party) -> Self {
+        Self::new(Who::Agent(agent))
+    }
+
+    /// An agent acting for a person, with nothing else known.
+    #[must_use]
+    pub fn delegated(user: Party, agent: Party) -> Self {
+        Self::new(Who::Delegated { user, agent })
+    }
+}
+
+/// An authenticated caller on one route. Cheap to clone; made only by [`authenticate`](crate::authenticate).
+#[derive(Clone, Debug)]
+pub struct Principal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    route: Route,
+    identity: Identity,
+}
+
+impl Principal {
+    pub(crate) fn new(route: Route, identity: Identity) -> Self {
+        Self(Arc::new(Inner { route, identity }))
+    }
+
+    /// The tenant, from the route and never from the token.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        self.0.route.tenant()
+    }
+
+    /// The route on which they authenticated; the proof holds for no other.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        &self.0.route
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn who(&self) -> &Who {
+        &self.0.identity.who
+    }
+
+    /// The person, if one is involved.
+    #[must_use]
+    pub fn user(&self) -> Option<&Party> {
+        match self.who() {
+            Who::User(user) | Who::Delegated { user, .. } => Some(user),
+            Who::Agent(_) => None,
+        }
+    }
+
+    /// The agent, if one is involved.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Party> {
+        match self.who() {
+            Who::Agent(agent) | Who::Delegated { agent, .. } => Some(agent),
+            Who::User(_) => None,
+        }
+    }
+
+    /// Every party involved: one, or the user and then the agent.
+    pub fn parties(&self) -> impl Iterator<Item = &Party> {
+        self.user().into_iter().chain(self.agent())
+    }
+
+    /// The token's scopes; `None` where the credential knows none and limits nothing.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&BTreeSet<Arc<str>>> {
+        self.0.identity.scopes.as_ref()
+    }
+
+    /// The OAuth client through which they act.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.identity.client_id.as_deref()
+    }
+
+    /// How they proved who they are.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.0.identity.method
+    }
+
+    /// When the person last authenticated.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<Timestamp> {
+        self.0.identity.authenticated_at
+    }
+
+    /// How strongly they authenticated (`acr`).
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.0.identity.acr.as_deref()
+    }
+
+    /// When the credential ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.identity.expires_at
+    }
+
+    /// A stable text for who acts: the key that sessions and caches are bound to (invariant 6).
+    ///
+    /// `user:<subject>`, `agent:<subject>` or, for a delegation, both with the lengths in front so that no
+    /// choice of names makes two principals alike.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self.who() {
+            Who::User(user) => format!("user:{}", user.subject()),
+            Who::Agent(agent) => format!("agent:{}", agent.subject()),
+            Who::Delegated { user, agent } => {
+                let (user, agent) = (user.subject().to_string(), agent.subject().to_string());
+                format!("delegated:{}:{user}:{agent}", user.len())
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+use std::{future::Future, pin::Pin};
+
+use crate::{Group, Subject, TenantId};
+
+/// What is known of a subject right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// Alive, with what the directory adds to the token's claims.
+    Active(Membership),
+    /// Switched off: every request is refused and open streams end.
+    Disabled,
+}
+
+/// What the directory adds to an identity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Groups besides those of the token.
+    pub groups: Vec<Group>,
+}
+
+/// Is this subject alive, and which groups is it in? Asked on every request, warm caches included
+/// (invariants 2 and 9), so it answers from memory.
+pub trait Subjects: Send + Sync + 'static {
+    /// The subject's status.
+    fn status(&self, tenant: &TenantId, subject: &Subject) -> Status;
+
+    /// Completes once any of the subjects is disabled; what holds an open stream for them waits for it.
+    fn disabled(&self, tenant: &TenantId, subjects: &[Subject]) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Takes every subject that a resolver identified as alive: for services without a directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyIdentified;
+
+impl Subjects for AnyIdentified {
+    fn status(&self, _: &TenantId, _: &Subject) -> Status {
+        Status::Active(Membership::default())
+    }
+
+    fn disabled(&self, _: &TenantId, _: &[Subject]) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
+    }
+}
