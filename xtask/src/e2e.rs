@@ -1,0 +1,237 @@
+//! Official MCP clients and servers, and a real OpenID provider, through the gateway.
+//!
+//! What is pinned in `tests/e2e` is installed once into `target/peers`; logs, configuration and data of a run are in
+//! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
+
+mod gateway;
+mod peers;
+pub(crate) mod prerequisites;
+pub(crate) mod process;
+mod scenarios;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+
+use self::gateway::Gateway;
+use self::peers::Peers;
+use self::process::{Running, free_port};
+use self::scenarios::{Client, SERVERS, Server};
+use crate::cargo::{self, Metadata};
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
+    /// Use the gateway that an earlier build left behind
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Another gateway program than the debug build
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// Run only scenarios whose name contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+}
+
+/// How the checks ended.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+impl Tally {
+    fn note(&mut self, scenario: &str, check: &str, failure: Option<&str>) {
+        match failure {
+            None => {
+                self.passed += 1;
+                println!("ok    {scenario}: {check}");
+            }
+            Some(why) => {
+                self.failed += 1;
+                println!("FAIL  {scenario}: {check}: {why}");
+            }
+        }
+    }
+
+    /// Counts the lines `ok <check>` and `FAIL <check>: <why>` that a client script printed.
+    fn note_output(&mut self, scenario: &str, output: &Result<String>) {
+        match output {
+            Err(error) => self.note(scenario, "runs to its end", Some(&format!("{error:#}"))),
+            Ok(text) => {
+                let before = self.passed + self.failed;
+                for line in text.lines() {
+                    if let Some(check) = line.strip_prefix("ok ") {
+                        self.note(scenario, check, None);
+                    } else if let Some(rest) = line.strip_prefix("FAIL ") {
+                        let (check, why) = rest.split_once(": ").unwrap_or((rest, ""));
+                        self.note(scenario, check, Some(why));
+                    }
+                }
+                if self.passed + self.failed == before {
+                    self.note(scenario, "runs its checks", Some("it made none"));
+                }
+            }
+        }
+    }
+}
+
+/// `cargo xtask e2e`.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    prerequisites::check()?;
+    let metadata = Metadata::load(None)?;
+    if !options.no_build && options.gateway.is_none() {
+        cargo::run(&["build", "--workspace", "--bins"], &[])?;
+    }
+    let named = options.gateway.clone();
+    // Absolute, because it runs in another folder.
+    let program = std::path::absolute(named.unwrap_or_else(|| metadata.binary("gatewright")))?;
+    let peers = Peers::install(&metadata.target_directory.join("peers"))?;
+    let folder = metadata.target_directory.join("e2e");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).context("cannot clear the folder of the last run")?;
+    }
+    fs::create_dir_all(&folder)?;
+
+    let mut tally = Tally::default();
+    let outcome = play(options, &program, &peers, &folder, &mut tally);
+    println!("e2e: {} passed, {} failed", tally.passed, tally.failed);
+    outcome.with_context(|| format!("the logs are in {}", folder.display()))?;
+    ensure!(
+        tally.failed == 0,
+        "{} checks failed; the logs are in {}",
+        tally.failed,
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Starts everything, runs the scenarios and stops everything.
+fn play(
+    options: &Options,
+    program: &Path,
+    peers: &Peers,
+    folder: &Path,
+    tally: &mut Tally,
+) -> Result<()> {
+    let provider = Running::start("provider", peers.provider(), folder)?;
+    let issuer = provider.announced_url("listening on ")?;
+    // Held to the end of the run: dropping one stops it.
+    let mut running = Vec::new();
+    let mut urls = BTreeMap::new();
+    for server in SERVERS {
+        let started = Running::start(server.name, peers.server(server), folder)?;
+        let url = started.announced_url(server.announces)?;
+        urls.insert(server.name, format!("{url}/mcp"));
+        running.push(started);
+    }
+    let ports = (free_port()?, free_port()?);
+    let gateway = Gateway::configure(program, folder, ports, &issuer, &urls)?;
+    let tokens = tokens(peers, &issuer, &gateway)?;
+    let started = gateway.start(folder)?;
+
+    for client in Client::ALL {
+        for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
+            let scenario = format!("{} to {}", client.name(), server.name);
+            if selected(options, &scenario) {
+                let plan = scenarios::plan(client, server, &gateway.route(server), &tokens)?;
+                let output = process::feed(peers.client(client), &plan, folder, &scenario);
+                tally.note_output(&scenario, &output);
+            }
+        }
+    }
+    if selected(options, "raw HTTP") {
+        let plan = raw_plan(&issuer, &gateway, &tokens)?;
+        let output = process::feed(peers.raw_client(), &plan, folder, "raw-http");
+        tally.note_output("raw HTTP", &output);
+    }
+
+    let drained = started.terminate();
+    tally.note(
+        "gateway",
+        "drains on SIGTERM and ends with 0",
+        failure(&drained).as_deref(),
+    );
+    let verified = gateway.verify_log(folder);
+    tally.note("gateway", "log verifies", failure(&verified).as_deref());
+    let clean = gateway.search_for_secrets(folder, &tokens);
+    tally.note(
+        "gateway",
+        "no token in logs or data",
+        failure(&clean).as_deref(),
+    );
+    Ok(())
+}
+
+fn selected(options: &Options, scenario: &str) -> bool {
+    options
+        .only
+        .as_ref()
+        .is_none_or(|text| scenario.contains(text))
+}
+
+fn failure(outcome: &Result<()>) -> Option<String> {
+    outcome.as_ref().err().map(|error| format!("{error:#}"))
+}
+
+/// Tokens by label, as `login.py` returns them.
+type Tokens = BTreeMap<String, String>;
+
+/// Logs people and machines in at the provider: per server a member, a visitor and an ID token, and two agents.
+fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway) -> Result<Tokens> {
+    let mut wanted = serde_json::Map::new();
+    for server in SERVERS {
+        let resource = gateway.route(server);
+        for (role, user) in [("member", "alice"), ("visitor", "guest")] {
+            wanted.insert(
+                label(server, role),
+                json!({"user": user, "resource": resource}),
+            );
+        }
+        let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
+        wanted.insert(label(server, "id"), id_token);
+    }
+    let resource = gateway.route(&scenarios::WORKBENCH);
+    wanted.insert(
+        "robot".to_owned(),
+        json!({"robot": true, "resource": resource}),
+    );
+    let subject = label(&scenarios::WORKBENCH, "member");
+    wanted.insert(
+        "delegated".to_owned(),
+        json!({"act_for": subject, "resource": resource}),
+    );
+    let request = json!({"issuer": issuer, "wanted": wanted});
+    let output =
+        process::ask(peers.login(), &request).context("the login at the provider failed")?;
+    serde_json::from_str(&output).context("the login script printed something else than tokens")
+}
+
+fn label(server: &Server, role: &str) -> String {
+    format!("{} {role}", server.name)
+}
+
+fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
+    match tokens.get(label) {
+        Some(token) => Ok(token),
+        None => bail!("no token for `{label}`"),
+    }
+}
+
+fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
+    let server = &scenarios::WORKBENCH;
+    Ok(json!({
+        "url": gateway.route(server),
+        "issuer": issuer,
+        "member": token(tokens, &label(server, "member"))?,
+        "agents": {
+            "a machine on its own": token(tokens, "robot")?,
+            "a machine acting for the member": token(tokens, "delegated")?,
+        },
+        "tool": server.call.tool,
+        "arguments": server.call.arguments(),
+    }))
+}

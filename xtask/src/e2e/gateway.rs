@@ -1,0 +1,174 @@
+//! The gateway under test: its configuration, its start, and what is looked at when it has ended.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Tokens;
+use super::process::Running;
+use super::scenarios::{SERVERS, Server};
+
+#[derive(Debug)]
+pub(super) struct Gateway {
+    program: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+    public_port: u16,
+    metrics_port: u16,
+}
+
+impl Gateway {
+    /// Writes the configuration: the provider as issuer, the servers, and roles for staff and guests.
+    pub(super) fn configure(
+        program: &Path,
+        folder: &Path,
+        (public_port, metrics_port): (u16, u16),
+        issuer: &str,
+        urls: &BTreeMap<&str, String>,
+    ) -> Result<Self> {
+        let config = folder.join("gatewright.toml");
+        let data = folder.join("data");
+        fs::write(&config, process_settings(public_port, metrics_port))?;
+        fs::write(folder.join("org.toml"), organisation(issuer, urls)?)?;
+        Ok(Self {
+            program: program.to_owned(),
+            config,
+            data,
+            public_port,
+            metrics_port,
+        })
+    }
+
+    /// The URL of a server's route, which is also the audience of its tokens.
+    pub(super) fn route(&self, server: &Server) -> String {
+        format!("http://127.0.0.1:{}/mcp/{}", self.public_port, server.name)
+    }
+
+    /// Starts the gateway and waits until it is ready.
+    pub(super) fn start(&self, folder: &Path) -> Result<Running> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&self.config)
+            .current_dir(folder);
+        let mut running = Running::start("gateway", command, folder)?;
+        running.wait_until_ready(&[self.metrics_port, self.public_port], "/readyz")?;
+        Ok(running)
+    }
+
+    /// The offline verifier finds the log of this run in order.
+    pub(super) fn verify_log(&self, folder: &Path) -> Result<()> {
+        let output = Command::new(&self.program)
+            .args(["audit", "verify", "--config"])
+            .arg(&self.config)
+            .current_dir(folder)
+            .output()
+            .context("cannot run the verifier")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "the verifier ended with {}: {}",
+            output.status,
+            said.trim()
+        );
+        Ok(())
+    }
+
+    /// No token of this run stands in the gateway's log or in any file of its data directory.
+    pub(super) fn search_for_secrets(&self, folder: &Path, tokens: &Tokens) -> Result<()> {
+        let mut files = vec![folder.join("gateway.log")];
+        collect_files(&self.data, &mut files)?;
+        ensure!(files.len() > 1, "the data directory is empty");
+        for file in files {
+            let content = fs::read(&file)?;
+            for (label, token) in tokens {
+                // The signature alone would do harm enough as a marker, and is in no other token.
+                let signature = token.rsplit('.').next().unwrap_or(token).as_bytes();
+                let found = content
+                    .windows(signature.len())
+                    .any(|window| window == signature);
+                ensure!(!found, "the token of `{label}` is in {}", file.display());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an operator sets for the process.
+fn process_settings(public_port: u16, metrics_port: u16) -> String {
+    format!(
+        r#"data_dir = "data"
+public_url = "http://127.0.0.1:{public_port}"
+organisation = "org.toml"
+development = true
+
+[listen]
+public = "127.0.0.1:{public_port}"
+metrics = "127.0.0.1:{metrics_port}"
+
+[outbound]
+allow = ["127.0.0.0/8"]
+"#
+    )
+}
+
+/// What an organisation sets: issuers, servers, roles and grants.
+fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
+    let mut text = String::new();
+    write!(
+        text,
+        "[[issuers]]\nissuer = \"{issuer}\"\nalgorithms = [\"RS256\"]\ngroups_claim = \"groups\"\n"
+    )?;
+    for server in SERVERS {
+        let url = urls.get(server.name).context("every server was started")?;
+        write!(
+            text,
+            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\n",
+            server.name
+        )?;
+    }
+    for (role, group, tools_of) in ROLES {
+        write!(text, "\n[[roles]]\nname = \"{role}\"\n")?;
+        for server in SERVERS {
+            // A list of strings is written alike in JSON and TOML.
+            let tools = serde_json::to_string(tools_of(server))?;
+            write!(
+                text,
+                "\n[[roles.permissions]]\nserver = \"{}\"\ntools = {tools}\n",
+                server.name
+            )?;
+        }
+        write!(
+            text,
+            "\n[[grants]]\nrole = \"{role}\"\ngroup = \"{group}\"\n"
+        )?;
+    }
+    Ok(text)
+}
+
+type ToolsOf = fn(&Server) -> &'static [&'static str];
+
+/// Role, the group that has it, and which tools it permits.
+const ROLES: [(&str, &str, ToolsOf); 2] = [
+    ("member", "staff", |server| server.member_tools),
+    ("visitor", "guests", |server| server.visitor_tools),
+];
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_files(&path, files)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

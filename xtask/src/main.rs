@@ -1,0 +1,57 @@
+//! Repository tasks: `cargo xtask test` runs everything that has to hold before a change goes in.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool reports on standard output"
+)]
+
+mod cargo;
+mod deps;
+mod e2e;
+mod steps;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Repository tasks",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything: format, tidy, deps, lints, tests, docs, examples, quickstart, end to end
+    Test,
+    /// `test`, and the licence, ban and source checks where cargo-deny is installed
+    Ci,
+    /// Rules about the repository's text and manifests
+    Tidy,
+    /// The allowed dependencies between the workspace's crates, and on others
+    Deps,
+    /// Official MCP clients and servers, and a real OpenID provider, through the gateway
+    E2e(e2e::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Test => steps::test(),
+        Task::Ci => steps::ci(),
+        Task::Tidy => tidy::run(),
+        Task::Deps => deps::run(),
+        Task::E2e(options) => e2e::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
