@@ -139,7 +139,7 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
             let tools = serde_json::to_string(tools_of(server))?;
             write!(
                 text,
-                "\n[[roles.permissions]]\nserver = \"{}\"\ntools = {tools}\n",
+                "\n[[roles.permissions]]\nservers = [\"{}\"]\ntools = {tools}\n",
                 server.name
             )?;
         }
