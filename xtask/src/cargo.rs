@@ -118,6 +118,11 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
+/// Builds all programs, from the same dependencies as the tests (`--examples` takes the tests' features in).
+pub(crate) fn build() -> Result<()> {
+    run(&["build", "--workspace", "--bins", "--examples"], &[])
+}
+
 /// Whether a cargo subcommand is installed.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     Command::new("cargo")

@@ -172,3 +172,77 @@ fn banned(metadata: &Metadata, platform: &str) -> Vec<String> {
         .map(|name| format!("`{name}` is built for {platform}; `cargo tree -i {name} --target {platform}` says why"))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::cargo::Dependency;
+
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+        let dependency = |(name, kind): &(&str, Option<&str>)| Dependency {
+            name: (*name).to_owned(),
+            kind: kind.map(str::to_owned),
+        };
+        Package {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            manifest_path: PathBuf::new(),
+            dependencies: dependencies.iter().map(dependency).collect(),
+            targets: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn listed_edge_is_allowed_and_a_sibling_is_not() {
+        let good = package(
+            "gatewright-policy",
+            &[("gatewright-core", None), ("serde", None)],
+        );
+        assert!(package_faults(&good).is_empty());
+        for kind in [None, Some("build")] {
+            let bad = package("gatewright-policy", &[("gatewright-audit", kind)]);
+            assert_eq!(package_faults(&bad).len(), 1);
+        }
+    }
+
+    #[test]
+    fn tests_may_use_what_the_crate_may_not() {
+        let tested = package(
+            "gatewright-policy",
+            &[("gatewright-audit", Some("dev")), ("hyper", Some("dev"))],
+        );
+        assert!(package_faults(&tested).is_empty());
+    }
+
+    #[test]
+    fn confined_library_is_refused_elsewhere() {
+        assert!(package_faults(&package("gatewright-upstream", &[("hyper", None)])).is_empty());
+        assert_eq!(
+            package_faults(&package("gatewright-mcp", &[("hyper", None)])).len(),
+            1
+        );
+        assert_eq!(
+            package_faults(&package("gatewright", &[("jsonwebtoken", None)])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn binary_may_depend_on_every_crate_and_on_nothing_else_of_ours() {
+        let good = package("gatewright", &[("gatewright-audit", None), ("hyper", None)]);
+        assert!(package_faults(&good).is_empty());
+        let bad = package("gatewright", &[("gatewright-test-support", None)]);
+        assert_eq!(package_faults(&bad).len(), 1);
+    }
+
+    #[test]
+    fn unknown_crate_and_the_binary_as_a_dependency_are_refused() {
+        assert_eq!(package_faults(&package("gatewright-misc", &[])).len(), 1);
+        assert_eq!(
+            package_faults(&package("gatewright-core", &[("gatewright", None)])).len(),
+            1
+        );
+    }
+}
