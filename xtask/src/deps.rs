@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("jose", &["core", "egress"]),
     ("identity", &["core", "wire", "egress", "jose"]),
     ("policy", &["core", "wire"]),
-    ("policy-cedar", &["core", "policy"]),
+    ("policy-cedar", &["core", "wire", "policy"]),
     ("vault", &["core", "wire", "egress", "jose"]),
     ("audit", &["core", "wire", "egress"]),
     ("guard", &["core", "wire"]),

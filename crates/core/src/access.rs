@@ -228,7 +228,11 @@ mod tests {
             ("a**b", "ab", true),
             ("a.c", "abc", false),
         ] {
-            assert_eq!(Pattern::new(pattern).matches(name), fits, "{pattern} {name}");
+            assert_eq!(
+                Pattern::new(pattern).matches(name),
+                fits,
+                "{pattern} {name}"
+            );
         }
     }
 

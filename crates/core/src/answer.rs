@@ -45,7 +45,11 @@ impl AnswerBody {
         if let Some(same) = (&mut slot as &mut dyn Any).downcast_mut::<Option<Self>>() {
             return same.take().unwrap_or(Self::empty());
         }
-        slot.map_or(Self::empty(), |body| Self(Kind::Stream(Box::pin(Boxed { body: Box::pin(body) }))))
+        slot.map_or(Self::empty(), |body| {
+            Self(Kind::Stream(Box::pin(Boxed {
+                body: Box::pin(body),
+            })))
+        })
     }
 
     /// The bytes when the whole body is known already.
@@ -73,7 +77,11 @@ impl From<Bytes> for AnswerBody {
 impl fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Full(bytes) => write!(f, "AnswerBody({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Kind::Full(bytes) => write!(
+                f,
+                "AnswerBody({} bytes)",
+                bytes.as_ref().map_or(0, Bytes::len)
+            ),
             Kind::Stream(_) => f.write_str("AnswerBody(stream)"),
         }
     }
@@ -102,7 +110,9 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Kind::Stream(body) => body.size_hint(),
         }
     }
@@ -164,9 +174,10 @@ pub fn json_rpc_refusal(
 ) -> Response<AnswerBody> {
     let mut answer = Response::new(AnswerBody::full(error_body(id, code, message, data)));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     answer.extensions_mut().insert(refused);
     answer
 }
@@ -177,7 +188,10 @@ pub fn json_rpc_refusal(
 pub fn miswired(layer: &'static str, missing: &'static str) -> Response<AnswerBody> {
     json_rpc_refusal(
         StatusCode::INTERNAL_SERVER_ERROR,
-        Refused { layer, code: "miswired" },
+        Refused {
+            layer,
+            code: "miswired",
+        },
         None,
         code::MISWIRED,
         &format!("this gateway is wired wrongly: no {missing} above the {layer} layer"),
@@ -203,8 +217,17 @@ mod tests {
     fn a_refusal_names_layer_and_code() {
         let answer = miswired("policy", "Principal");
         assert_eq!(answer.status(), 500);
-        assert_eq!(answer.extensions().get(), Some(&Refused { layer: "policy", code: "miswired" }));
+        assert_eq!(
+            answer.extensions().get(),
+            Some(&Refused {
+                layer: "policy",
+                code: "miswired"
+            })
+        );
         let shown = String::from_utf8_lossy(answer.body().known().unwrap()).into_owned();
-        assert!(shown.contains("no Principal above the policy layer"), "{shown}");
+        assert!(
+            shown.contains("no Principal above the policy layer"),
+            "{shown}"
+        );
     }
 }

@@ -131,18 +131,26 @@ mod tests {
         fn status(&self, _: &TenantId, subject: &Subject) -> Status {
             match subject.id() {
                 "gone" => Status::Disabled,
-                id => Status::Active(Membership { groups: vec![Group::new("directory", &format!("{id}s"))] }),
+                id => Status::Active(Membership {
+                    groups: vec![Group::new("directory", &format!("{id}s"))],
+                }),
             }
         }
 
-        fn disabled(&self, _: &TenantId, _: &[Subject]) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        fn disabled(
+            &self,
+            _: &TenantId,
+            _: &[Subject],
+        ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
             Box::pin(future::pending())
         }
     }
 
     fn parts() -> Parts {
         let mut request = http::Request::new(());
-        request.extensions_mut().insert(Route::single("s", "https://a/mcp").unwrap());
+        request
+            .extensions_mut()
+            .insert(Route::single("s", "https://a/mcp").unwrap());
         request.into_parts().0
     }
 
@@ -162,23 +170,40 @@ mod tests {
     #[tokio::test]
     async fn a_live_subject_becomes_a_principal_with_its_directory_groups() {
         let ann = identify(Identity::user(party("ann"))).await.unwrap();
-        assert!(ann.user().unwrap().groups().contains(&Group::new("directory", "anns")));
+        assert!(
+            ann.user()
+                .unwrap()
+                .groups()
+                .contains(&Group::new("directory", "anns"))
+        );
     }
 
     #[tokio::test]
     async fn a_disabled_user_or_agent_stops_a_delegation() {
         for (user, agent) in [("gone", "bot"), ("ann", "gone")] {
-            let refused = identify(Identity::delegated(party(user), party(agent))).await.unwrap_err();
-            assert_eq!(refused, AuthenticateError::Disabled(Subject::new("idp", "gone")));
+            let refused = identify(Identity::delegated(party(user), party(agent)))
+                .await
+                .unwrap_err();
+            assert_eq!(
+                refused,
+                AuthenticateError::Disabled(Subject::new("idp", "gone"))
+            );
         }
-        assert!(identify(Identity::delegated(party("ann"), party("bot"))).await.is_ok());
+        assert!(
+            identify(Identity::delegated(party("ann"), party("bot")))
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
     async fn an_identity_past_its_end_is_refused() {
         let mut identity = Identity::user(party("ann"));
         identity.expires_at = Some(Timestamp::from_secs(100));
-        assert_eq!(identify(identity.clone()).await.unwrap_err(), AuthenticateError::Expired);
+        assert_eq!(
+            identify(identity.clone()).await.unwrap_err(),
+            AuthenticateError::Expired
+        );
         identity.expires_at = Some(Timestamp::from_secs(101));
         assert!(identify(identity).await.is_ok());
     }
@@ -187,7 +212,9 @@ mod tests {
     async fn without_a_route_nobody_is_authenticated() {
         let resolver = resolver_fn(|_| Outcome::Identified(Box::new(Identity::user(party("ann")))));
         let (parts, ()) = http::Request::new(()).into_parts();
-        let refused = authenticate(&resolver, &AnyIdentified, &clock(), &parts).await.unwrap_err();
+        let refused = authenticate(&resolver, &AnyIdentified, &clock(), &parts)
+            .await
+            .unwrap_err();
         assert_eq!(refused, AuthenticateError::NoRoute);
     }
 

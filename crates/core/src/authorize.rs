@@ -37,7 +37,9 @@ impl Challenge {
     /// Asks for scopes.
     #[must_use]
     pub fn scopes<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { scopes: scopes.into_iter().map(str::to_owned).collect() }
+        Self {
+            scopes: scopes.into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 
@@ -85,7 +87,11 @@ impl Decision {
     /// Denied because no policy permits it.
     #[must_use]
     pub fn deny(reason: &str) -> Self {
-        Self::Deny { policies: Vec::new(), reason: reason.to_owned(), snapshot: SnapshotVersion::default() }
+        Self::Deny {
+            policies: Vec::new(),
+            reason: reason.to_owned(),
+            snapshot: SnapshotVersion::default(),
+        }
     }
 }
 
@@ -137,7 +143,13 @@ where
         (self.0)(principal, call)
     }
 
-    async fn visible(&self, principal: &Principal, route: &Route, kind: ItemKind, names: &[&str]) -> Visible {
+    async fn visible(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        kind: ItemKind,
+        names: &[&str],
+    ) -> Visible {
         let shown = names
             .iter()
             .map(|name| match Call::using(route, kind, name) {
@@ -145,7 +157,10 @@ where
                 Err(_) => false,
             })
             .collect();
-        Visible { shown, snapshot: SnapshotVersion::default() }
+        Visible {
+            shown,
+            snapshot: SnapshotVersion::default(),
+        }
     }
 }
 
@@ -277,30 +292,169 @@ pub async fn authorize<E: PolicyEngine>(
     // A principal proves who called on its own route; elsewhere it proves nothing (invariant 2).
     if !principal.route().is(body.call().route()) {
         return Err(AuthorizeError::Denied {
-            denial: Denial { policies: Vec::new(), reason: "the principal belongs to another route".to_owned() },
+            denial: Denial {
+                policies: Vec::new(),
+                reason: "the principal belongs to another route".to_owned(),
+            },
             snapshot: SnapshotVersion::default(),
             call: Box::new(body),
         });
     }
     match engine.decide(principal, body.call()).await {
-        Decision::Allow { policies, obligations, snapshot } => {
+        Decision::Allow {
+            policies,
+            obligations,
+            snapshot,
+        } => {
             let needed = body.call().route().scopes_for(body.call().target());
             if let Some(scopes) = principal.scopes()
                 && !needed.iter().all(|scope| scopes.contains(*scope))
             {
                 let challenge = Challenge::scopes(needed);
-                return Err(AuthorizeError::Challenged { challenge, snapshot, call: Box::new(body) });
+                return Err(AuthorizeError::Challenged {
+                    challenge,
+                    snapshot,
+                    call: Box::new(body),
+                });
             }
-            let permit = Permit { policies, obligations, snapshot };
-            Ok(Permitted { body, permit, principal: principal.clone() })
+            let permit = Permit {
+                policies,
+                obligations,
+                snapshot,
+            };
+            Ok(Permitted {
+                body,
+                permit,
+                principal: principal.clone(),
+            })
         }
-        Decision::Deny { policies, reason, snapshot } => Err(AuthorizeError::Denied {
+        Decision::Deny {
+            policies,
+            reason,
+            snapshot,
+        } => Err(AuthorizeError::Denied {
             denial: Denial { policies, reason },
             snapshot,
             call: Box::new(body),
         }),
-        Decision::Challenge { challenge, snapshot } => {
-            Err(AuthorizeError::Challenged { challenge, snapshot, call: Box::new(body) })
-        }
+        Decision::Challenge {
+            challenge,
+            snapshot,
+        } => Err(AuthorizeError::Challenged {
+            challenge,
+            snapshot,
+            call: Box::new(body),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::*;
+    use crate::{Identity, Party, ScopeRule, Subject, access::Pattern};
+
+    fn route(server: &str) -> Route {
+        Route::single(server, "https://a/mcp")
+            .unwrap()
+            .map_profile(|profile| {
+                profile.scopes = vec![ScopeRule {
+                    targets: vec![Pattern::new("pay")],
+                    scopes: vec!["write".to_owned()],
+                }];
+            })
+    }
+
+    fn principal(server: &str, scopes: Option<&[&str]>) -> Principal {
+        let mut identity = Identity::user(Party::new(Subject::new("idp", "ann")));
+        identity.scopes = scopes.map(|scopes| {
+            scopes
+                .iter()
+                .map(|s| Arc::from(*s))
+                .collect::<BTreeSet<_>>()
+        });
+        Principal::new(route(server), identity)
+    }
+
+    fn call(tool: &str) -> CallBody {
+        let (parts, ()) = http::Request::post("/mcp").body(()).unwrap().into_parts();
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#
+        );
+        CallBody::parse(&route("s"), &parts, body.into(), &Default::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_allowed_call_is_permitted_for_whom_it_was_asked() {
+        let engine = engine_fn(|_, _| Decision::allow(["p"]));
+        let permitted = authorize(&engine, &principal("s", None), call("pay"))
+            .await
+            .unwrap();
+        assert_eq!(permitted.permit().policies(), ["p"]);
+        assert_eq!(permitted.principal().key(), "user:idp|ann");
+        assert_eq!(permitted.call().target(), Some("pay"));
+    }
+
+    #[tokio::test]
+    async fn a_denied_call_is_not() {
+        let engine = engine_fn(|_, _| Decision::deny("no"));
+        let refused = authorize(&engine, &principal("s", None), call("pay"))
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, AuthorizeError::Denied { denial, .. } if denial.reason == "no"));
+    }
+
+    #[tokio::test]
+    async fn a_principal_of_another_route_is_denied_whatever_the_engine_says() {
+        let engine = engine_fn(|_, _| Decision::allow(["p"]));
+        let refused = authorize(&engine, &principal("other", None), call("pay"))
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, AuthorizeError::Denied { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_missing_scope_is_challenged_only_where_it_would_help() {
+        let allows = engine_fn(|_, _| Decision::allow(["p"]));
+        let refused = authorize(&allows, &principal("s", Some(&["read"])), call("pay"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(refused, AuthorizeError::Challenged { challenge, .. } if challenge.scopes == ["write"])
+        );
+        assert!(
+            authorize(&allows, &principal("s", Some(&["write"])), call("pay"))
+                .await
+                .is_ok()
+        );
+        assert!(
+            authorize(&allows, &principal("s", Some(&[])), call("read"))
+                .await
+                .is_ok()
+        );
+
+        let denies = engine_fn(|_, _| Decision::deny("no"));
+        let refused = authorize(&denies, &principal("s", Some(&["read"])), call("pay"))
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, AuthorizeError::Denied { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_closure_shows_what_it_would_let_be_called() {
+        let engine = engine_fn(|_, call| match call.target() {
+            Some("pay") => Decision::allow(["p"]),
+            _ => Decision::deny("no"),
+        });
+        let visible = engine
+            .visible(
+                &principal("s", None),
+                &route("s"),
+                ItemKind::Tool,
+                &["read", "pay"],
+            )
+            .await;
+        assert_eq!(visible.shown, [false, true]);
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_wire::{
-    Disagreement, Envelope, EnvelopeError, Era, EraError, Id, ItemKind, Kind, Limits, MethodInfo, Peer, Version,
-    headers,
+    Disagreement, Envelope, EnvelopeError, Era, EraError, Id, ItemKind, Kind, Limits, MethodInfo,
+    Peer, Version, headers,
 };
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
@@ -106,7 +106,12 @@ impl Call {
     ///
     /// # Errors
     /// [`EnvelopeError`] when it is not one well-formed message.
-    pub fn from_server(route: &Route, era: Era, bytes: Bytes, limits: &Limits) -> Result<Self, EnvelopeError> {
+    pub fn from_server(
+        route: &Route,
+        era: Era,
+        bytes: Bytes,
+        limits: &Limits,
+    ) -> Result<Self, EnvelopeError> {
         let envelope = Envelope::parse(&bytes, Peer::Server, limits)?;
         let kind = kind_of(&envelope);
         Ok(Self {
@@ -251,7 +256,12 @@ impl CallBody {
     ///
     /// # Errors
     /// [`ParseCallError`] names the fault and the answer's status.
-    pub fn parse(route: &Route, parts: &Parts, bytes: Bytes, limits: &Limits) -> Result<Self, ParseCallError> {
+    pub fn parse(
+        route: &Route,
+        parts: &Parts,
+        bytes: Bytes,
+        limits: &Limits,
+    ) -> Result<Self, ParseCallError> {
         let call = match parts.method {
             Method::POST => Self::message(route, &parts.headers, bytes, limits)?,
             Method::GET => Self::bare(route, CallKind::Stream, &parts.headers, bytes)?,
@@ -261,27 +271,49 @@ impl CallBody {
         Ok(Self { call, sent: false })
     }
 
-    fn message(route: &Route, headers: &HeaderMap, bytes: Bytes, limits: &Limits) -> Result<Call, ParseCallError> {
+    fn message(
+        route: &Route,
+        headers: &HeaderMap,
+        bytes: Bytes,
+        limits: &Limits,
+    ) -> Result<Call, ParseCallError> {
         let envelope = Envelope::parse(&bytes, Peer::Client, limits)?;
         let id = || envelope.id().cloned();
-        let (era, version) =
-            headers::era(headers, &envelope, &bytes).map_err(|error| ParseCallError::Era { error, id: id() })?;
+        let (era, version) = headers::era(headers, &envelope, &bytes)
+            .map_err(|error| ParseCallError::Era { error, id: id() })?;
         if era == Era::Modern {
-            headers::agreement(headers, &envelope).map_err(|error| ParseCallError::Headers { error, id: id() })?;
+            headers::agreement(headers, &envelope)
+                .map_err(|error| ParseCallError::Headers { error, id: id() })?;
         }
         let kind = kind_of(&envelope);
         if era == Era::Modern && kind == CallKind::Response {
-            return Err(ParseCallError::Http("clients of 2026-07-28 send requests and notifications only"));
+            return Err(ParseCallError::Http(
+                "clients of 2026-07-28 send requests and notifications only",
+            ));
         }
         let envelope = Some(Arc::new(envelope));
-        Ok(Call { route: route.clone(), from: Peer::Client, kind, era, version, envelope, bytes })
+        Ok(Call {
+            route: route.clone(),
+            from: Peer::Client,
+            kind,
+            era,
+            version,
+            envelope,
+            bytes,
+        })
     }
 
-    fn bare(route: &Route, kind: CallKind, headers: &HeaderMap, bytes: Bytes) -> Result<Call, ParseCallError> {
+    fn bare(
+        route: &Route,
+        kind: CallKind,
+        headers: &HeaderMap,
+        bytes: Bytes,
+    ) -> Result<Call, ParseCallError> {
         if !bytes.is_empty() {
             return Err(ParseCallError::Http("GET and DELETE carry no body"));
         }
-        let version = headers::version(headers).map_err(|error| ParseCallError::Era { error, id: None })?;
+        let version =
+            headers::version(headers).map_err(|error| ParseCallError::Era { error, id: None })?;
         if version.is_some_and(|version| version.era() == Era::Modern) {
             // 2026-07-28 has neither the standing stream nor sessions.
             return Err(ParseCallError::Method(match kind {
@@ -290,7 +322,15 @@ impl CallBody {
             }));
         }
         let route = route.clone();
-        Ok(Call { route, from: Peer::Client, kind, era: Era::Legacy, version, envelope: None, bytes })
+        Ok(Call {
+            route,
+            from: Peer::Client,
+            kind,
+            era: Era::Legacy,
+            version,
+            envelope: None,
+            bytes,
+        })
     }
 
     /// The call.
@@ -328,6 +368,106 @@ impl Body for CallBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(if self.is_end_stream() { 0 } else { self.call.bytes.len() as u64 })
+        SizeHint::with_exact(if self.is_end_stream() {
+            0
+        } else {
+            self.call.bytes.len() as u64
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route() -> Route {
+        Route::single("s", "https://a/mcp").unwrap()
+    }
+
+    fn parse(request: http::Request<&'static str>) -> Result<CallBody, ParseCallError> {
+        let (parts, body) = request.into_parts();
+        CallBody::parse(&route(), &parts, body.into(), &Limits::default())
+    }
+
+    fn post(body: &'static str) -> http::Request<&'static str> {
+        http::Request::post("/mcp").body(body).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_call_is_told_apart() {
+        for (request, kind) in [
+            (
+                post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
+                CallKind::Request,
+            ),
+            (
+                post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+                CallKind::Notification,
+            ),
+            (
+                post(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+                CallKind::Response,
+            ),
+            (
+                post(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#),
+                CallKind::Response,
+            ),
+            (
+                http::Request::get("/mcp").body("").unwrap(),
+                CallKind::Stream,
+            ),
+            (
+                http::Request::delete("/mcp").body("").unwrap(),
+                CallKind::EndSession,
+            ),
+        ] {
+            let call = parse(request).unwrap();
+            assert_eq!(call.call().kind(), kind);
+            assert_eq!(call.call().era(), Era::Legacy);
+        }
+    }
+
+    #[test]
+    fn other_http_methods_and_bodies_that_do_not_belong_are_refused() {
+        let put = parse(http::Request::put("/mcp").body("").unwrap()).unwrap_err();
+        assert_eq!(put.status(), StatusCode::METHOD_NOT_ALLOWED);
+        let get = parse(http::Request::get("/mcp").body("{}").unwrap()).unwrap_err();
+        assert_eq!(get.status(), StatusCode::BAD_REQUEST);
+        let modern = http::Request::get("/mcp")
+            .header("mcp-protocol-version", "2026-07-28")
+            .body("");
+        assert_eq!(
+            parse(modern.unwrap()).unwrap_err().status(),
+            StatusCode::METHOD_NOT_ALLOWED
+        );
+    }
+
+    #[tokio::test]
+    async fn the_body_is_exactly_what_was_parsed() {
+        use http_body_util::BodyExt;
+        let text = r#"{ "jsonrpc":"2.0", "x":1.50, "id":1,"method":"tools/call","params":{"name":"a","arguments":{"b": 1}} }"#;
+        let call = parse(post(text)).unwrap();
+        assert_eq!(call.call().arguments(), Some(r#"{"b": 1}"#));
+        assert_eq!(call.call().arguments_bytes().unwrap(), r#"{"b": 1}"#);
+        assert_eq!(call.call().target(), Some("a"));
+        assert_eq!(call.collect().await.unwrap().to_bytes(), text);
+    }
+
+    #[test]
+    fn headers_that_disagree_with_the_body_are_refused() {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let with = |name| {
+            let request = http::Request::post("/mcp")
+                .header("mcp-protocol-version", "2026-07-28")
+                .header("mcp-method", "tools/call")
+                .header("mcp-name", name);
+            parse(request.body(body).unwrap())
+        };
+        assert_eq!(with("a").unwrap().call().era(), Era::Modern);
+        let refused = with("b").unwrap_err();
+        assert!(
+            matches!(refused, ParseCallError::Headers { id: Some(_), .. }),
+            "{refused}"
+        );
     }
 }

@@ -135,9 +135,13 @@ impl TraceContext {
     pub fn parse(traceparent: &str) -> Option<Self> {
         let mut parts = traceparent.split('-');
         let hex = |text: &str, len: usize| {
-            text.len() == len && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            text.len() == len
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
-        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace, parent, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let fits = version == "00"
             && hex(trace, 32)
             && hex(parent, 16)
@@ -145,7 +149,9 @@ impl TraceContext {
             && parts.next().is_none()
             && trace.bytes().any(|b| b != b'0')
             && parent.bytes().any(|b| b != b'0');
-        fits.then(|| Self { traceparent: traceparent.to_owned() })
+        fits.then(|| Self {
+            traceparent: traceparent.to_owned(),
+        })
     }
 }
 
@@ -176,7 +182,9 @@ impl Draft {
     /// Notes a layer's refusal. The innermost one that was noted first stays.
     pub fn refuse(&self, refused: Refused, detail: Option<String>) {
         self.fill(|fields| {
-            fields.refusal.get_or_insert(DraftRefusal { refused, detail });
+            fields
+                .refusal
+                .get_or_insert(DraftRefusal { refused, detail });
         });
     }
 

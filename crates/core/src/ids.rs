@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text cannot be a name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{given}` cannot be a {what}: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit")]
+#[error(
+    "`{given}` cannot be a {what}: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit"
+)]
 pub struct InvalidName {
     what: &'static str,
     given: String,
@@ -19,7 +21,10 @@ fn checked(what: &'static str, given: &str) -> Result<Arc<str>, InvalidName> {
     if ok {
         Ok(given.into())
     } else {
-        Err(InvalidName { what, given: given.chars().take(80).collect() })
+        Err(InvalidName {
+            what,
+            given: given.chars().take(80).collect(),
+        })
     }
 }
 
@@ -122,7 +127,17 @@ mod tests {
     #[test]
     fn names_are_safe_in_paths() {
         assert!(TenantId::new("acme-2").is_ok());
-        for bad in ["", "-a", "A", "a/b", "a.b", "..", "a b", "é", &"a".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "A",
+            "a/b",
+            "a.b",
+            "..",
+            "a b",
+            "é",
+            &"a".repeat(64),
+        ] {
             assert!(ServerName::new(bad).is_err(), "{bad}");
         }
     }

@@ -58,8 +58,8 @@ pub use authenticate::{
     AuthenticateError, Fault, Outcome, Rejection, Resolver, ResolverFn, authenticate, resolver_fn,
 };
 pub use authorize::{
-    AuthorizeError, Challenge, Decision, Denial, EngineFn, Obligation, Permit, Permitted, PolicyEngine,
-    SnapshotVersion, Visible, authorize, engine_fn,
+    AuthorizeError, Challenge, Decision, Denial, EngineFn, Obligation, Permit, Permitted,
+    PolicyEngine, SnapshotVersion, Visible, authorize, engine_fn,
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -13,7 +13,10 @@ impl Subject {
     /// A subject as its issuer names it (`iss` and `sub`, RFC 7519 §4.1).
     #[must_use]
     pub fn new(issuer: &str, id: &str) -> Self {
-        Self { issuer: issuer.into(), id: id.into() }
+        Self {
+            issuer: issuer.into(),
+            id: id.into(),
+        }
     }
 
     /// Who vouches for the subject.
@@ -53,7 +56,10 @@ impl Group {
     /// A group of an issuer.
     #[must_use]
     pub fn new(issuer: &str, name: &str) -> Self {
-        Self { issuer: issuer.into(), name: name.into() }
+        Self {
+            issuer: issuer.into(),
+            name: name.into(),
+        }
     }
 
     /// Who says so.
@@ -95,7 +101,12 @@ impl Party {
     /// A subject without groups, roles or a display name.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
-        Self { subject, groups: BTreeSet::new(), roles: BTreeSet::new(), name: None }
+        Self {
+            subject,
+            groups: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            name: None,
+        }
     }
 
     /// Adds groups.

@@ -22,7 +22,9 @@ pub enum InvalidRoute {
 }
 
 /// How much the log must hold before a call goes on (invariant 7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditClass {
     /// The admission is in the log's segment file before the call.
@@ -35,7 +37,9 @@ pub enum AuditClass {
 }
 
 /// What to do with a method that this version does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownMethods {
     /// Refuse it: nobody can have decided on it.
@@ -95,7 +99,12 @@ impl Route {
     /// # Errors
     /// [`InvalidRoute`] when the name or the URL is not usable.
     pub fn single(server: &str, resource: &str) -> Result<Self, InvalidRoute> {
-        Self::new(TenantId::default(), ServerName::new(server)?, resource, Profile::default())
+        Self::new(
+            TenantId::default(),
+            ServerName::new(server)?,
+            resource,
+            Profile::default(),
+        )
     }
 
     /// An endpoint of a tenant.
@@ -108,7 +117,10 @@ impl Route {
         resource: &str,
         profile: Profile,
     ) -> Result<Self, InvalidRoute> {
-        let bad = |reason: &str| InvalidRoute::Resource { given: resource.to_owned(), reason: reason.to_owned() };
+        let bad = |reason: &str| InvalidRoute::Resource {
+            given: resource.to_owned(),
+            reason: reason.to_owned(),
+        };
         let url = Url::parse(resource).map_err(|error| bad(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad("an absolute `https` URL is needed"));
@@ -202,7 +214,8 @@ impl Route {
     #[must_use]
     pub fn scopes_for(&self, target: Option<&str>) -> Vec<&str> {
         self.scopes_where(|rule| {
-            rule.targets.is_empty() || target.is_some_and(|name| rule.targets.iter().any(|p| p.matches(name)))
+            rule.targets.is_empty()
+                || target.is_some_and(|name| rule.targets.iter().any(|p| p.matches(name)))
         })
     }
 
@@ -214,7 +227,13 @@ impl Route {
 
     fn scopes_where(&self, wanted: impl Fn(&ScopeRule) -> bool) -> Vec<&str> {
         let mut scopes: Vec<&str> = Vec::new();
-        for scope in self.profile().scopes.iter().filter(|rule| wanted(rule)).flat_map(|rule| &rule.scopes) {
+        for scope in self
+            .profile()
+            .scopes
+            .iter()
+            .filter(|rule| wanted(rule))
+            .flat_map(|rule| &rule.scopes)
+        {
             if !scopes.contains(&scope.as_str()) {
                 scopes.push(scope);
             }
@@ -244,25 +263,43 @@ mod tests {
             "https://api.example.com/.well-known/oauth-protected-resource/mcp/billing"
         );
         let root = Route::single("billing", "https://api.example.com").unwrap();
-        assert_eq!(root.metadata_url(), "https://api.example.com/.well-known/oauth-protected-resource");
+        assert_eq!(
+            root.metadata_url(),
+            "https://api.example.com/.well-known/oauth-protected-resource"
+        );
         assert_eq!(root.resource(), "https://api.example.com");
     }
 
     #[test]
     fn a_resource_is_a_plain_absolute_url() {
-        for bad in ["/mcp", "ftp://a/b", "https://a/b?c", "https://a/b#c", "https://u:p@a/b", "mailto:a@b"] {
+        for bad in [
+            "/mcp",
+            "ftp://a/b",
+            "https://a/b?c",
+            "https://a/b#c",
+            "https://u:p@a/b",
+            "mailto:a@b",
+        ] {
             assert!(Route::single("s", bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn scopes_depend_on_the_target() {
-        let route = Route::single("s", "https://a/mcp").unwrap().map_profile(|profile| {
-            profile.scopes = vec![
-                ScopeRule { targets: vec![], scopes: vec!["read".into()] },
-                ScopeRule { targets: vec!["pay_*".into()], scopes: vec!["write".into(), "read".into()] },
-            ];
-        });
+        let route = Route::single("s", "https://a/mcp")
+            .unwrap()
+            .map_profile(|profile| {
+                profile.scopes = vec![
+                    ScopeRule {
+                        targets: vec![],
+                        scopes: vec!["read".into()],
+                    },
+                    ScopeRule {
+                        targets: vec![crate::access::Pattern::new("pay_*")],
+                        scopes: vec!["write".into(), "read".into()],
+                    },
+                ];
+            });
         assert_eq!(route.base_scopes(), ["read"]);
         assert_eq!(route.scopes_for(Some("pay_now")), ["read", "write"]);
         assert_eq!(route.scopes_for(Some("list")), ["read"]);

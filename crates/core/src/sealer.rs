@@ -49,5 +49,11 @@ pub trait Sealer: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`OpenError`] for everything else, and once `now` is past the expiry.
-    fn open(&self, purpose: Purpose, bound: &[&str], now: Timestamp, sealed: &str) -> Result<Vec<u8>, OpenError>;
+    fn open(
+        &self,
+        purpose: Purpose,
+        bound: &[&str],
+        now: Timestamp,
+        sealed: &str,
+    ) -> Result<Vec<u8>, OpenError>;
 }

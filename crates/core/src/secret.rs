@@ -73,7 +73,11 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        let shown = format!("{:?} {:?}", Secret::new("hunter2".into()), SecretBytes::new(b"hunter2".into()));
+        let shown = format!(
+            "{:?} {:?}",
+            Secret::new("hunter2".into()),
+            SecretBytes::new(b"hunter2".into())
+        );
         assert_eq!(shown, "Secret([redacted]) SecretBytes([redacted])");
     }
 

@@ -26,7 +26,11 @@ pub trait Subjects: Send + Sync + 'static {
     fn status(&self, tenant: &TenantId, subject: &Subject) -> Status;
 
     /// Completes once any of the subjects is disabled; what holds an open stream for them waits for it.
-    fn disabled(&self, tenant: &TenantId, subjects: &[Subject]) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn disabled(
+        &self,
+        tenant: &TenantId,
+        subjects: &[Subject],
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// Takes every subject that a resolver identified as alive: for services without a directory.
