@@ -76,10 +76,18 @@ pub fn agreement(headers: &HeaderMap, env: &Envelope) -> Result<(), Disagreement
     let Ok(name) = decode_value(name) else {
         return Err(Disagreement::Malformed(NAME));
     };
-    if env.target() == Some(&name) { Ok(()) } else { Err(Disagreement::Mismatch(NAME)) }
+    if env.target() == Some(&name) {
+        Ok(())
+    } else {
+        Err(Disagreement::Mismatch(NAME))
+    }
 }
 
-fn required<'h>(headers: &'h HeaderMap, name: &HeaderName, shown: &'static str) -> Result<&'h [u8], Disagreement> {
+fn required<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+    shown: &'static str,
+) -> Result<&'h [u8], Disagreement> {
     match Single::of(headers, name) {
         Single::Absent => Err(Disagreement::Missing(shown)),
         Single::Repeated => Err(Disagreement::Repeated(shown)),

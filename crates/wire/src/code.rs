@@ -56,8 +56,8 @@ pub const UNRECORDED: i64 = 5507;
 #[must_use]
 pub const fn status(code: i64) -> StatusCode {
     match code {
-        PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION
-        | ERA_UNAVAILABLE => StatusCode::BAD_REQUEST,
+        PARSE_ERROR | INVALID_REQUEST | INVALID_PARAMS | HEADER_MISMATCH | MISSING_CAPABILITY
+        | UNSUPPORTED_VERSION | ERA_UNAVAILABLE => StatusCode::BAD_REQUEST,
         METHOD_NOT_FOUND | UNKNOWN_SESSION => StatusCode::NOT_FOUND,
         RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,
         INTERNAL_ERROR | MISWIRED => StatusCode::INTERNAL_SERVER_ERROR,
@@ -75,8 +75,19 @@ mod tests {
     #[test]
     fn own_codes_stay_out_of_the_reserved_range() {
         for own in [
-            CONNECT_ACCOUNT, DENIED, UNKNOWN_SESSION, ERA_UNAVAILABLE, BLOCKED, RATE_LIMITED, MISWIRED,
-            UPSTREAM_UNAVAILABLE, UPSTREAM_PROTOCOL, UPSTREAM_TIMEOUT, OVERLOADED, UNDECIDED, UNRECORDED,
+            CONNECT_ACCOUNT,
+            DENIED,
+            UNKNOWN_SESSION,
+            ERA_UNAVAILABLE,
+            BLOCKED,
+            RATE_LIMITED,
+            MISWIRED,
+            UPSTREAM_UNAVAILABLE,
+            UPSTREAM_PROTOCOL,
+            UPSTREAM_TIMEOUT,
+            OVERLOADED,
+            UNDECIDED,
+            UNRECORDED,
         ] {
             assert!(!(-32768..=-32000).contains(&own), "{own}");
         }

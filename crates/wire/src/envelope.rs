@@ -118,15 +118,31 @@ impl Envelope {
             return Err(EnvelopeError::Batch);
         }
         let Some(members) = json::members(object) else {
-            return Err(EnvelopeError::Invalid { reason: "a message is an object", id: None });
+            return Err(EnvelopeError::Invalid {
+                reason: "a message is an object",
+                id: None,
+            });
         };
-        let find = |name: &str| members.iter().find(|member| member.0 == name).map(|member| member.1);
+        let find = |name: &str| {
+            members
+                .iter()
+                .find(|member| member.0 == name)
+                .map(|member| member.1)
+        };
         let at = |part: &str| json::range_in(text, part);
 
         let id = find("id").and_then(|raw| Some((Id::parse(raw)?, at(raw))));
-        let invalid = |reason| EnvelopeError::Invalid { reason, id: id.as_ref().map(|id| id.0.clone()) };
-        if members.iter().any(|member| json::mistakable(&member.0, TOP).is_some()) {
-            return Err(invalid("a member's name differs only in case from one that JSON-RPC defines"));
+        let invalid = |reason| EnvelopeError::Invalid {
+            reason,
+            id: id.as_ref().map(|id| id.0.clone()),
+        };
+        if members
+            .iter()
+            .any(|member| json::mistakable(&member.0, TOP).is_some())
+        {
+            return Err(invalid(
+                "a member's name differs only in case from one that JSON-RPC defines",
+            ));
         }
         let kind = kind(&find, id.is_some()).map_err(invalid)?;
 
@@ -298,7 +314,11 @@ fn kind<'a>(find: &impl Fn(&str) -> Option<&'a str>, has_id: bool) -> Result<Kin
             if find("params").is_some_and(|params| !json::is_object(params)) {
                 return Err("`params` must be an object");
             }
-            Ok(if has_id { Kind::Request } else { Kind::Notification })
+            Ok(if has_id {
+                Kind::Request
+            } else {
+                Kind::Notification
+            })
         }
         (Some(_), ..) => Err("a request has no `result` or `error`"),
         (None, Some(_), Some(_)) => Err("a response has either `result` or `error`"),
@@ -307,7 +327,9 @@ fn kind<'a>(find: &impl Fn(&str) -> Option<&'a str>, has_id: bool) -> Result<Kin
         (None, Some(_), None) if has_id => Ok(Kind::Response),
         (None, Some(_), None) => Err("a response needs an id, a string or an integer"),
         // JSON-RPC writes `null` for the id of a request that could not be read; MCP leaves it out.
-        (None, None, Some(_)) if bad_id && raw_id != Some("null") => Err("an id must be a string or an integer"),
+        (None, None, Some(_)) if bad_id && raw_id != Some("null") => {
+            Err("an id must be a string or an integer")
+        }
         (None, None, Some(error)) if is_error(error) => Ok(Kind::ErrorResponse),
         (None, None, Some(_)) => Err("`error` needs an integer `code` and a string `message`"),
     }

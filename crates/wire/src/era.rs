@@ -75,13 +75,19 @@ impl EraError {
         let Self::UnsupportedVersion { requested } = self else {
             return None;
         };
-        let supported: Vec<&str> = Version::MODERN.iter().map(|version| version.as_str()).collect();
+        let supported: Vec<&str> = Version::MODERN
+            .iter()
+            .map(|version| version.as_str())
+            .collect();
         Some(serde_json::json!({"supported": supported, "requested": requested}))
     }
 }
 
 fn known() -> String {
-    let names: Vec<&str> = Version::KNOWN.iter().map(|version| version.as_str()).collect();
+    let names: Vec<&str> = Version::KNOWN
+        .iter()
+        .map(|version| version.as_str())
+        .collect();
     names.join(", ")
 }
 
@@ -113,7 +119,11 @@ pub fn version(headers: &HeaderMap) -> Result<Option<Version>, EraError> {
 ///
 /// # Errors
 /// [`EraError`], with code, status and data of the answer.
-pub fn era(headers: &HeaderMap, env: &Envelope, bytes: &[u8]) -> Result<(Era, Option<Version>), EraError> {
+pub fn era(
+    headers: &HeaderMap,
+    env: &Envelope,
+    bytes: &[u8],
+) -> Result<(Era, Option<Version>), EraError> {
     let header_modern = headers
         .get_all(&MCP_PROTOCOL_VERSION)
         .iter()
@@ -147,16 +157,23 @@ fn modern(headers: &HeaderMap, env: &Envelope) -> Result<Version, EraError> {
         Single::Repeated => return Err(Disagreement::Repeated(VERSION).into()),
         Single::One(value) => value.as_bytes(),
     };
-    if env.protocol_version().is_some_and(|body| body.as_bytes() != header) {
+    if env
+        .protocol_version()
+        .is_some_and(|body| body.as_bytes() != header)
+    {
         return Err(Disagreement::Mismatch(VERSION).into());
     }
     let name = String::from_utf8_lossy(header);
     let Some(version) = Version::parse(&name).filter(|version| version.era() == Era::Modern) else {
         let requested: String = name.chars().take(64).collect();
-        return Err(EraError::UnsupportedVersion { requested: requested.into() });
+        return Err(EraError::UnsupportedVersion {
+            requested: requested.into(),
+        });
     };
     if required && !env.has_client_capabilities() {
-        return Err(EraError::MissingMeta { key: META_CAPABILITIES });
+        return Err(EraError::MissingMeta {
+            key: META_CAPABILITIES,
+        });
     }
     Ok(version)
 }

@@ -12,7 +12,12 @@ use crate::{Id, json};
 /// assert_eq!(body, r#"{"jsonrpc":"2.0","id":1,"error":{"code":4403,"message":"not allowed"}}"#);
 /// ```
 #[must_use]
-pub fn error_body(id: Option<&Id>, code: i64, message: &str, data: Option<&serde_json::Value>) -> Bytes {
+pub fn error_body(
+    id: Option<&Id>,
+    code: i64,
+    message: &str,
+    data: Option<&serde_json::Value>,
+) -> Bytes {
     let id = id.map_or_else(String::new, |id| format!(r#""id":{id},"#));
     let data = data.map_or_else(String::new, |data| format!(r#","data":{data}"#));
     let message = json::quote(message);

@@ -55,7 +55,9 @@ pub enum DecodeValueError {
 /// ```
 #[must_use]
 pub fn encode_value(value: &str) -> String {
-    let plain = value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let plain = value
+        .bytes()
+        .all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     let edged = value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']);
     if plain && !edged && sentinel(value).is_none() {
         return value.to_owned();
@@ -120,19 +122,43 @@ mod tests {
 
     #[test]
     fn values_that_could_be_mistaken_are_encoded() {
-        for value in [" a", "a\t", "é", "a\nb", "\u{7f}", "=?base64?YQ==?=", "=?base64??="] {
+        for value in [
+            " a",
+            "a\t",
+            "é",
+            "a\nb",
+            "\u{7f}",
+            "=?base64?YQ==?=",
+            "=?base64??=",
+        ] {
             assert!(sentinel(&encode_value(value)).is_some(), "{value:?}");
         }
-        for value in ["", "a b", "a\tb", "=?BASE64?YQ==?=", "=?base64?YQ==", "=?base64?="] {
+        for value in [
+            "",
+            "a b",
+            "a\tb",
+            "=?BASE64?YQ==?=",
+            "=?base64?YQ==",
+            "=?base64?=",
+        ] {
             assert_eq!(encode_value(value), value);
         }
     }
 
     #[test]
     fn bad_base64_is_refused_and_a_wrong_mark_is_literal() {
-        for bad in ["=?base64?YQ?=", "=?base64?YR==?=", "=?base64?*?=", "=?base64?/w==?="] {
+        for bad in [
+            "=?base64?YQ?=",
+            "=?base64?YR==?=",
+            "=?base64?*?=",
+            "=?base64?/w==?=",
+        ] {
             let value = HeaderValue::from_static(bad);
-            assert_eq!(decode_value(&value), Err(DecodeValueError::BadBase64), "{bad}");
+            assert_eq!(
+                decode_value(&value),
+                Err(DecodeValueError::BadBase64),
+                "{bad}"
+            );
         }
         let literal = HeaderValue::from_static("=?Base64?YQ==?=");
         assert_eq!(decode_value(&literal).unwrap(), "=?Base64?YQ==?=");

@@ -1,6 +1,10 @@
 //! JSON-RPC ids, kept as they were written.
 
-use std::{borrow::Cow, fmt, hash::{Hash, Hasher}};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use crate::json;
 
@@ -51,7 +55,9 @@ impl Id {
 
     /// The one text that all equal ids share.
     fn canonical(&self) -> Cow<'_, str> {
-        if self.0.contains('\\') && let Some(value) = json::string(&self.0) {
+        if self.0.contains('\\')
+            && let Some(value) = json::string(&self.0)
+        {
             return Cow::Owned(json::quote(&value));
         }
         Cow::Borrowed(&self.0)
@@ -92,10 +98,20 @@ mod tests {
 
     #[test]
     fn ids_are_strings_or_integers() {
-        for good in ["0", "-1", "7", "123456789012345678901234567890", r#""""#, r#""x\"y""#] {
+        for good in [
+            "0",
+            "-1",
+            "7",
+            "123456789012345678901234567890",
+            r#""""#,
+            r#""x\"y""#,
+        ] {
             assert_eq!(Id::parse(good).unwrap().as_json(), good);
         }
-        for bad in ["", "-", "1.0", "1e0", "01", "+1", "null", "true", "[]", "{}", r#""a"#, "1 2", r#""a" 1"#] {
+        for bad in [
+            "", "-", "1.0", "1e0", "01", "+1", "null", "true", "[]", "{}", r#""a"#, "1 2",
+            r#""a" 1"#,
+        ] {
             assert!(Id::parse(bad).is_none(), "{bad}");
         }
     }
@@ -107,7 +123,10 @@ mod tests {
             .filter_map(Id::parse)
             .collect();
         assert_eq!(set.len(), 1);
-        assert_eq!(Id::string("a\"\n"), Id::parse(r#""a\u0022\u000a""#).unwrap());
+        assert_eq!(
+            Id::string("a\"\n"),
+            Id::parse(r#""a\u0022\u000a""#).unwrap()
+        );
     }
 
     #[test]

@@ -50,7 +50,9 @@ pub enum JsonError {
 /// The first fault found; see [`JsonError`].
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
     if bytes.len() > limits.max_bytes {
-        return Err(JsonError::TooLarge { limit: limits.max_bytes });
+        return Err(JsonError::TooLarge {
+            limit: limits.max_bytes,
+        });
     }
     // The position of the fault is of no use to the sender of something that is not text.
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -102,7 +104,8 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 /// ```
 #[must_use]
 pub fn pointer<'a>(value: &'a str, path: &[&str]) -> Option<&'a str> {
-    path.iter().try_fold(value, |value, name| member(value, name))
+    path.iter()
+        .try_fold(value, |value, name| member(value, name))
 }
 
 /// The texts of an array's items. `None` if the text is not an array.
@@ -153,7 +156,10 @@ pub(crate) fn mistakable(name: &str, known: &[&'static str]) -> Option<&'static 
         c => c.to_ascii_lowercase(),
     };
     let same = |known: &str| known.chars().map(fold).eq(name.chars().map(fold));
-    known.iter().copied().find(|known| *known != name && same(known))
+    known
+        .iter()
+        .copied()
+        .find(|known| *known != name && same(known))
 }
 
 /// Walks a value of any shape and keeps nothing.

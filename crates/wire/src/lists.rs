@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{
-    Envelope, EnvelopeError, ItemKind, Kind, Limits, Peer, Splice, SpliceError, json,
-};
+use crate::{Envelope, EnvelopeError, ItemKind, Kind, Limits, Peer, Splice, SpliceError, json};
 
 /// Why a message cannot be filtered. Whoever filters must not pass it on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,12 +83,23 @@ impl ListView {
             return Err(ListError::NotAResult);
         };
         let text = std::str::from_utf8(&message).unwrap_or_default();
-        let members = text.get(result).and_then(json::members).ok_or(ListError::NotAResult)?;
+        let members = text
+            .get(result)
+            .and_then(json::members)
+            .ok_or(ListError::NotAResult)?;
         let known = [kind.result_field(), "cacheScope"];
-        if members.iter().any(|member| json::mistakable(&member.0, &known).is_some()) {
+        if members
+            .iter()
+            .any(|member| json::mistakable(&member.0, &known).is_some())
+        {
             return Err(no_list);
         }
-        let find = |name: &str| members.iter().find(|member| member.0 == name).map(|member| member.1);
+        let find = |name: &str| {
+            members
+                .iter()
+                .find(|member| member.0 == name)
+                .map(|member| member.1)
+        };
         let list = find(kind.result_field()).ok_or_else(|| no_list.clone())?;
         let mut items = Vec::new();
         for raw in json::items(list).ok_or(no_list)? {
@@ -101,7 +110,13 @@ impl ListView {
         }
         let list = json::range_in(text, list);
         let cache_scope = find("cacheScope").map(|raw| json::range_in(text, raw));
-        Ok(Self { message, list, items, cache_scope, private: false })
+        Ok(Self {
+            message,
+            list,
+            items,
+            cache_scope,
+            private: false,
+        })
     }
 
     /// The items, in order.
@@ -130,7 +145,10 @@ impl ListView {
     /// [`ListError::Undecided`] unless there is one decision for each item.
     pub fn retain(&self, keep: &[bool]) -> Result<Bytes, ListError> {
         if keep.len() != self.items.len() {
-            return Err(ListError::Undecided { decisions: keep.len(), items: self.items.len() });
+            return Err(ListError::Undecided {
+                decisions: keep.len(),
+                items: self.items.len(),
+            });
         }
         let mut splice = Splice::new(&self.message);
         if keep.contains(&false) {
@@ -154,10 +172,16 @@ fn name_of(item: &str, field: &'static str) -> Result<Box<str>, ListError> {
         return Err(unnamed);
     };
     // A reader that ignores case would show, or later call, this item by the other name.
-    if members.iter().any(|member| json::mistakable(&member.0, &[field]).is_some()) {
+    if members
+        .iter()
+        .any(|member| json::mistakable(&member.0, &[field]).is_some())
+    {
         return Err(unnamed);
     }
-    let name = members.iter().find(|member| member.0 == field).and_then(|member| json::string(member.1));
+    let name = members
+        .iter()
+        .find(|member| member.0 == field)
+        .and_then(|member| json::string(member.1));
     name.map(Into::into).ok_or(unnamed)
 }
 

@@ -132,7 +132,9 @@ pub struct MethodInfo {
 /// The method of this name as sent by this peer, if the protocol has it in any era.
 #[must_use]
 pub fn method(name: &str, from: Peer) -> Option<&'static MethodInfo> {
-    METHODS.iter().find(|info| info.from == from && info.name == name)
+    METHODS
+        .iter()
+        .find(|info| info.from == from && info.name == name)
 }
 
 const fn request(name: &'static str, from: Peer, eras: Eras) -> MethodInfo {
@@ -157,15 +159,25 @@ const fn notification(name: &'static str, from: Peer, eras: Eras) -> MethodInfo 
 
 impl MethodInfo {
     const fn on(self, target: TargetField, subject: Subject) -> Self {
-        Self { target, subject, ..self }
+        Self {
+            target,
+            subject,
+            ..self
+        }
     }
 
     const fn listing(self, kind: ItemKind) -> Self {
-        Self { lists: Some(kind), ..self }
+        Self {
+            lists: Some(kind),
+            ..self
+        }
     }
 
     const fn in_header(self) -> Self {
-        Self { named_in_header: true, ..self }
+        Self {
+            named_in_header: true,
+            ..self
+        }
     }
 }
 
@@ -176,19 +188,31 @@ pub const METHODS: &[MethodInfo] = {
     use TargetField::{Name, Ref, TaskId, Uri};
     &[
         // The hot ones first: the table is searched in order.
-        request("tools/call", Client, Both).on(Name, Subject::Tool).in_header(),
+        request("tools/call", Client, Both)
+            .on(Name, Subject::Tool)
+            .in_header(),
         request("tools/list", Client, Both).listing(ItemKind::Tool),
-        request("resources/read", Client, Both).on(Uri, Subject::Resource).in_header(),
-        request("prompts/get", Client, Both).on(Name, Subject::Prompt).in_header(),
+        request("resources/read", Client, Both)
+            .on(Uri, Subject::Resource)
+            .in_header(),
+        request("prompts/get", Client, Both)
+            .on(Name, Subject::Prompt)
+            .in_header(),
         request("resources/list", Client, Both).listing(ItemKind::Resource),
         request("resources/templates/list", Client, Both).listing(ItemKind::ResourceTemplate),
         request("prompts/list", Client, Both).listing(ItemKind::Prompt),
         request("completion/complete", Client, Both).on(Ref, Subject::None),
         request("server/discover", Client, Modern),
         request("subscriptions/listen", Client, Modern),
-        request("tasks/get", Client, Both).on(TaskId, Subject::Task).in_header(),
-        request("tasks/update", Client, Modern).on(TaskId, Subject::Task).in_header(),
-        request("tasks/cancel", Client, Both).on(TaskId, Subject::Task).in_header(),
+        request("tasks/get", Client, Both)
+            .on(TaskId, Subject::Task)
+            .in_header(),
+        request("tasks/update", Client, Modern)
+            .on(TaskId, Subject::Task)
+            .in_header(),
+        request("tasks/cancel", Client, Both)
+            .on(TaskId, Subject::Task)
+            .in_header(),
         request("tasks/result", Client, Legacy).on(TaskId, Subject::Task),
         request("tasks/list", Client, Legacy),
         request("initialize", Client, Legacy),
@@ -254,7 +278,13 @@ mod tests {
 
     #[test]
     fn methods_that_conformance_wants_gone_are_legacy_only() {
-        for name in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+        for name in [
+            "initialize",
+            "ping",
+            "logging/setLevel",
+            "resources/subscribe",
+            "resources/unsubscribe",
+        ] {
             let info = method(name, Peer::Client).unwrap();
             assert!(!info.eras.has(Era::Modern), "{name}");
         }

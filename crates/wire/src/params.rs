@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{
     Id, headers, json,
     method::{MethodInfo, Subject, TargetField},
+    version::Era,
 };
 
 /// What was read of a message's `params`.
@@ -40,13 +41,32 @@ pub(crate) struct ParamsError(pub(crate) &'static str);
 
 /// The members of known methods' `params` that we, or layers above, decide on.
 const PARAMS: &[&str] = &[
-    "_meta", "name", "uri", "ref", "taskId", "arguments", "argument", "requestId", "progressToken",
-    "protocolVersion", "capabilities", "cursor", "inputResponses", "requestState", "notifications", "task",
-    "url", "mode",
+    "_meta",
+    "name",
+    "uri",
+    "ref",
+    "taskId",
+    "arguments",
+    "argument",
+    "requestId",
+    "progressToken",
+    "protocolVersion",
+    "capabilities",
+    "cursor",
+    "inputResponses",
+    "requestState",
+    "notifications",
+    "task",
+    "url",
+    "mode",
 ];
 /// In any method, `_meta` is the protocol's.
 const ANY_PARAMS: &[&str] = &["_meta"];
-const META: &[&str] = &[headers::META_VERSION, headers::META_CAPABILITIES, "progressToken"];
+const META: &[&str] = &[
+    headers::META_VERSION,
+    headers::META_CAPABILITIES,
+    "progressToken",
+];
 const REFERENCE: &[&str] = &["type", "name", "uri"];
 
 impl Params {
@@ -55,10 +75,18 @@ impl Params {
         params: Option<&str>,
         info: Option<&'static MethodInfo>,
     ) -> Result<Self, ParamsError> {
-        let reader = Reader::new(text, params, if info.is_some() { PARAMS } else { ANY_PARAMS })?;
+        let reader = Reader::new(
+            text,
+            params,
+            if info.is_some() { PARAMS } else { ANY_PARAMS },
+        )?;
         let mut read = Self::default();
         read.read_meta(text, &reader)?;
-        if let Some(info) = info {
+        // A modern request for a method that only the legacy era has is unknown there, whatever its
+        // parameters: `era` says so, and a complaint about them must not come first.
+        let foreign =
+            |info: &MethodInfo| read.protocol_version.is_some() && !info.eras.has(Era::Modern);
+        if let Some(info) = info.filter(|info| !foreign(info)) {
             read.read_target(text, &reader, info)?;
             read.arguments = match reader.find("arguments") {
                 Some("null") => None,
@@ -76,20 +104,32 @@ impl Params {
         let meta = Reader::new(text, Some(raw), META)?;
         self.meta = Some(reader.at(raw));
         if let Some(raw) = meta.find(headers::META_VERSION) {
-            let version = json::string(raw).ok_or(ParamsError("the protocol version in `_meta` must be a string"))?;
+            let version = json::string(raw).ok_or(ParamsError(
+                "the protocol version in `_meta` must be a string",
+            ))?;
             self.protocol_version = Some(version.into());
         }
         let capabilities = meta.find(headers::META_CAPABILITIES);
-        self.client_capabilities =
-            object(capabilities, "the client capabilities in `_meta` must be an object")?.map(|raw| meta.at(raw));
+        self.client_capabilities = object(
+            capabilities,
+            "the client capabilities in `_meta` must be an object",
+        )?
+        .map(|raw| meta.at(raw));
         if let Some(raw) = meta.find("progressToken") {
-            let token = Id::parse(raw).ok_or(ParamsError("`progressToken` must be a string or an integer"))?;
+            let token = Id::parse(raw).ok_or(ParamsError(
+                "`progressToken` must be a string or an integer",
+            ))?;
             self.progress_token = Some(token);
         }
         Ok(())
     }
 
-    fn read_target(&mut self, text: &str, reader: &Reader<'_>, info: &MethodInfo) -> Result<(), ParamsError> {
+    fn read_target(
+        &mut self,
+        text: &str,
+        reader: &Reader<'_>,
+        info: &MethodInfo,
+    ) -> Result<(), ParamsError> {
         self.subject = info.subject;
         let target = match info.target {
             TargetField::None => return Ok(()),
@@ -125,7 +165,9 @@ impl Params {
             _ => return Ok(()),
         };
         if let Some(raw) = reader.find(field) {
-            let id = Id::parse(raw).ok_or(ParamsError("what is referred to must be a string or an integer"))?;
+            let id = Id::parse(raw).ok_or(ParamsError(
+                "what is referred to must be a string or an integer",
+            ))?;
             self.refers_to = Some((id, reader.at(raw)));
         }
         Ok(())
@@ -139,23 +181,39 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, object: Option<&'a str>, known: &[&'static str]) -> Result<Self, ParamsError> {
+    fn new(
+        text: &'a str,
+        object: Option<&'a str>,
+        known: &[&'static str],
+    ) -> Result<Self, ParamsError> {
         let members = object.and_then(json::members).unwrap_or_default();
-        if members.iter().any(|member| json::mistakable(&member.0, known).is_some()) {
-            return Err(ParamsError("a member's name differs only in case from one that MCP defines"));
+        if members
+            .iter()
+            .any(|member| json::mistakable(&member.0, known).is_some())
+        {
+            return Err(ParamsError(
+                "a member's name differs only in case from one that MCP defines",
+            ));
         }
         Ok(Self { text, members })
     }
 
     fn find(&self, name: &str) -> Option<&'a str> {
-        self.members.iter().find(|member| member.0 == name).map(|member| member.1)
+        self.members
+            .iter()
+            .find(|member| member.0 == name)
+            .map(|member| member.1)
     }
 
     fn at(&self, part: &str) -> Range<usize> {
         json::range_in(self.text, part)
     }
 
-    fn string(&self, name: &str, wrong: &'static str) -> Result<(Box<str>, Range<usize>), ParamsError> {
+    fn string(
+        &self,
+        name: &str,
+        wrong: &'static str,
+    ) -> Result<(Box<str>, Range<usize>), ParamsError> {
         let raw = self.find(name).ok_or(ParamsError(wrong))?;
         let value = json::string(raw).ok_or(ParamsError(wrong))?;
         Ok((value.into(), self.at(raw)))

@@ -49,7 +49,10 @@ impl<'a> Splice<'a> {
     /// No changes yet.
     #[must_use]
     pub const fn new(text: &'a [u8]) -> Self {
-        Self { text, changes: Vec::new() }
+        Self {
+            text,
+            changes: Vec::new(),
+        }
     }
 
     /// Whether there are no changes.
@@ -89,7 +92,11 @@ impl<'a> Splice<'a> {
     ///
     /// # Errors
     /// [`SpliceError::NoPlace`] if the message has no method.
-    pub fn set_meta(&mut self, env: &Envelope, members: &[(&str, &str)]) -> Result<(), SpliceError> {
+    pub fn set_meta(
+        &mut self,
+        env: &Envelope,
+        members: &[(&str, &str)],
+    ) -> Result<(), SpliceError> {
         if env.method().is_none() {
             return Err(SpliceError::NoPlace("params"));
         }
@@ -108,9 +115,16 @@ impl<'a> Splice<'a> {
     ///
     /// # Errors
     /// [`SpliceError::NoPlace`] if there is no object at `range`.
-    pub fn set_members(&mut self, range: Range<usize>, members: &[(&str, &str)]) -> Result<(), SpliceError> {
+    pub fn set_members(
+        &mut self,
+        range: Range<usize>,
+        members: &[(&str, &str)],
+    ) -> Result<(), SpliceError> {
         const NO_OBJECT: SpliceError = SpliceError::NoPlace("object");
-        let text = self.text.get(range.clone()).and_then(|text| std::str::from_utf8(text).ok());
+        let text = self
+            .text
+            .get(range.clone())
+            .and_then(|text| std::str::from_utf8(text).ok());
         let text = text.filter(|text| json::is_object(text)).ok_or(NO_OBJECT)?;
         let present = json::members(text).ok_or(NO_OBJECT)?;
         let mut added = String::new();
@@ -141,7 +155,8 @@ impl<'a> Splice<'a> {
     /// [`SpliceError`] when changes overlap or lie outside the text.
     pub fn build(mut self) -> Result<Bytes, SpliceError> {
         let len = self.text.len();
-        self.changes.sort_by_key(|(range, _)| (range.start, range.end));
+        self.changes
+            .sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.changes.iter().map(|(_, new)| new.len()).sum();
         let mut built = Vec::with_capacity(len + grown);
         let mut done = 0;
@@ -166,7 +181,10 @@ fn member(name: &str, value: &str) -> String {
 }
 
 fn object(members: &[(&str, &str)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| member(name, value)).collect();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, value)| member(name, value))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 

@@ -31,6 +31,11 @@ pub enum SseError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// A later event than the first begins with a byte order mark. The standard has that as a part of
+    /// a field's name; but should such an event come to stand first in another stream, its receiver
+    /// would read a field that we did not.
+    #[error("an event of the stream begins with a byte order mark")]
+    StrayMark,
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -51,7 +56,9 @@ pub struct Scanner {
     after_cr: bool,
     /// How many bytes before the first line of the event under way are not part of it.
     skip: usize,
-    failed: bool,
+    /// The event under way is the stream's first.
+    first: bool,
+    failed: Option<SseError>,
 }
 
 impl Scanner {
@@ -66,7 +73,8 @@ impl Scanner {
             bom: true,
             after_cr: false,
             skip: 0,
-            failed: false,
+            first: true,
+            failed: None,
         }
     }
 
@@ -74,33 +82,44 @@ impl Scanner {
     /// one chunk and one event.
     ///
     /// # Errors
-    /// [`SseError::TooLarge`]. Events before the large one can still be taken; every later push fails.
-    pub fn push(&mut self, mut chunk: Bytes) -> Result<(), SseError> {
-        let too_large = SseError::TooLarge { limit: self.max_event };
-        if self.failed {
-            return Err(too_large);
-        }
+    /// [`SseError`]. Events before the bad one can still be taken; every later push fails.
+    pub fn push(&mut self, chunk: Bytes) -> Result<(), SseError> {
+        let read = self.failed.map_or_else(|| self.read(chunk), Err);
+        self.failed = read.err();
+        read
+    }
+
+    fn read(&mut self, mut chunk: Bytes) -> Result<(), SseError> {
         while let Some(end) = self.end_of_event(&chunk) {
             // INVARIANT: `end` is within the chunk.
             let tail = chunk.split_to(end.min(chunk.len()));
-            if self.pending.len() + tail.len() > self.max_event {
-                self.failed = true;
-                return Err(too_large);
-            }
+            self.bounded(tail.len())?;
             let raw = if self.pending.is_empty() {
                 tail
             } else {
                 self.pending.extend_from_slice(&tail);
                 self.pending.split().freeze()
             };
-            let skip = std::mem::take(&mut self.skip);
-            self.ready.push_back(Event { raw, skip });
+            let event = Event {
+                skip: std::mem::take(&mut self.skip),
+                raw,
+            };
+            if !std::mem::take(&mut self.first) && event.lines().0.starts_with(BOM) {
+                return Err(SseError::StrayMark);
+            }
+            self.ready.push_back(event);
         }
-        if self.pending.len() + chunk.len() > self.max_event {
-            self.failed = true;
-            return Err(too_large);
-        }
+        self.bounded(chunk.len())?;
         self.pending.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn bounded(&self, more: usize) -> Result<(), SseError> {
+        if self.pending.len() + more > self.max_event {
+            return Err(SseError::TooLarge {
+                limit: self.max_event,
+            });
+        }
         Ok(())
     }
 
@@ -130,7 +149,10 @@ impl Scanner {
             }
             if !matches!(byte, b'\r' | b'\n') {
                 let rest = chunk.get(at..).unwrap_or_default();
-                let len = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+                let len = rest
+                    .iter()
+                    .position(|byte| matches!(byte, b'\r' | b'\n'))
+                    .unwrap_or(rest.len());
                 self.read_line(rest.get(..len).unwrap_or_default());
                 at += len;
                 continue;
@@ -158,7 +180,10 @@ impl Scanner {
     fn read_line(&mut self, piece: &[u8]) {
         if self.bom {
             let expected = BOM.get(self.line..).unwrap_or_default();
-            self.bom = expected.iter().zip(piece).all(|(expected, byte)| expected == byte);
+            self.bom = expected
+                .iter()
+                .zip(piece)
+                .all(|(expected, byte)| expected == byte);
         }
         self.line += piece.len();
     }
@@ -198,7 +223,10 @@ impl Event {
     /// for receivers.
     #[must_use]
     pub fn data(&self) -> Option<Bytes> {
-        let mut values = self.fields().filter(|(name, _)| *name == b"data").map(|(_, value)| value);
+        let mut values = self
+            .fields()
+            .filter(|(name, _)| *name == b"data")
+            .map(|(_, value)| value);
         let first = values.next()?;
         let Some(second) = values.next() else {
             return Some(self.raw.slice_ref(first));
@@ -214,13 +242,17 @@ impl Event {
     /// The type of the event; `None` stands for `message`.
     #[must_use]
     pub fn event_type(&self) -> Option<Cow<'_, str>> {
-        self.last(b"event").filter(|value| !value.is_empty()).map(String::from_utf8_lossy)
+        self.last(b"event")
+            .filter(|value| !value.is_empty())
+            .map(String::from_utf8_lossy)
     }
 
     /// The id that a client would resume after. May be empty, which resets it.
     #[must_use]
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        let ids = self.fields().filter(|(name, value)| *name == b"id" && !value.contains(&0));
+        let ids = self
+            .fields()
+            .filter(|(name, value)| *name == b"id" && !value.contains(&0));
         ids.last().map(|(_, value)| String::from_utf8_lossy(value))
     }
 
@@ -258,12 +290,19 @@ impl Event {
         if !placed {
             write_data(&mut written, data);
         }
+        if written.ends_with(b"\r") {
+            // A LF alone would make this CR a CRLF, and the event would not end.
+            written.push(b'\n');
+        }
         written.push(b'\n');
         written.into()
     }
 
     fn last(&self, wanted: &[u8]) -> Option<&[u8]> {
-        self.fields().filter(|(name, _)| *name == wanted).last().map(|(_, value)| value)
+        self.fields()
+            .filter(|(name, _)| *name == wanted)
+            .last()
+            .map(|(_, value)| value)
     }
 
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -316,7 +355,11 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let len = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(self.0.len());
+        let len = self
+            .0
+            .iter()
+            .position(|byte| matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(self.0.len());
         let (text, end) = self.0.split_at_checked(len)?;
         let end = match end {
             [b'\r', b'\n', ..] => 2,

@@ -90,7 +90,11 @@ mod tests {
 
     #[test]
     fn known_is_legacy_then_modern() {
-        let joined: Vec<Version> = Version::LEGACY.iter().chain(Version::MODERN).copied().collect();
+        let joined: Vec<Version> = Version::LEGACY
+            .iter()
+            .chain(Version::MODERN)
+            .copied()
+            .collect();
         assert_eq!(joined, Version::KNOWN);
         assert!(Version::LEGACY.iter().all(|v| v.era() == Era::Legacy));
         assert!(Version::MODERN.iter().all(|v| v.era() == Era::Modern));
