@@ -1,0 +1,159 @@
+//! A principal as the policies see it, kept from one call to the next.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
+
+use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
+use gatewright_core::{Party, Timestamp, access::Grantee};
+
+use crate::{
+    Limited,
+    index::{Bucket, Index, Slice},
+    names::{self, Kind},
+    schema::Action,
+};
+
+/// How many slices and answers one view keeps.
+const PER_VIEW: usize = 4_096;
+
+/// A role given to somebody, by a grant.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) role: Arc<str>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// A role held, and what it was granted to.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) role: Arc<str>,
+    pub(crate) through: EntityUid,
+}
+
+/// The answer of the policies to one question.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) allowed: bool,
+    pub(crate) policies: Vec<Arc<str>>,
+    pub(crate) errors: Vec<String>,
+    pub(crate) slice: usize,
+}
+
+/// What answers one kind of question about one party.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    pub(crate) slice: Arc<Slice>,
+    /// The party and the action; what the question is about is added to a copy.
+    pub(crate) entities: Arc<Entities>,
+}
+
+/// One party with the groups of its token: its entity, the roles it holds, the policies that may concern it.
+#[derive(Debug)]
+pub(crate) struct View {
+    kind: Kind,
+    party: Party,
+    pub(crate) uid: EntityUid,
+    pub(crate) entity: Entity,
+    pub(crate) held: Vec<Held>,
+    /// From then on a grant has ended, and the view is no longer true.
+    until: Option<Timestamp>,
+    buckets: Vec<Arc<Bucket>>,
+    ready: RwLock<Limited<(Action, [Option<u32>; 2]), Ready>>,
+    pub(crate) seen: RwLock<Limited<EntityUid, Arc<Verdict>>>,
+}
+
+impl View {
+    /// `None` when the party cannot be told apart from others (see [`names`]) or Cedar cannot hold it.
+    pub(crate) fn new(
+        kind: Kind,
+        party: &Party,
+        grants: &HashMap<Grantee, Vec<Granted>>,
+        index: &Index,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let uid = names::subject(kind, party.subject())?;
+        let groups: Vec<(EntityUid, Grantee)> = party
+            .groups()
+            .iter()
+            .map(|group| Some((names::group(group)?, Grantee::Group(group.clone()))))
+            .collect::<Option<_>>()?;
+        let own = match kind {
+            Kind::Agent => Grantee::Agent(party.subject().clone()),
+            _ => Grantee::User(party.subject().clone()),
+        };
+        let mut held = Vec::new();
+        let mut until = None;
+        for (through, grantee) in groups.iter().chain([&(uid.clone(), own)]) {
+            for granted in grants.get(grantee).into_iter().flatten() {
+                if granted.expires.is_some_and(|end| end <= now) {
+                    continue;
+                }
+                until = until.into_iter().chain(granted.expires).min();
+                held.push(Held { role: Arc::clone(&granted.role), through: through.clone() });
+            }
+        }
+        let parents: Vec<EntityUid> = groups
+            .into_iter()
+            .map(|(uid, _)| uid)
+            .chain(held.iter().map(|held| names::uid(Kind::Role, &held.role)))
+            .collect();
+        let entity = entity(&uid, party, &parents)?;
+        let scopes = parents.into_iter().chain([uid.clone()]).map(Some).chain([None]);
+        let buckets = dedup(scopes).into_iter().filter_map(|scope| index.bucket(scope)).collect();
+        Some(Self {
+            kind,
+            party: party.clone(),
+            uid,
+            entity,
+            held,
+            until,
+            buckets,
+            ready: RwLock::new(Limited::new(PER_VIEW)),
+            seen: RwLock::new(Limited::new(PER_VIEW)),
+        })
+    }
+
+    /// Whether this is the view of that party at this moment.
+    pub(crate) fn is_of(&self, kind: Kind, party: &Party, now: Timestamp) -> bool {
+        self.kind == kind && self.until.is_none_or(|until| now < until) && self.party == *party
+    }
+
+    /// The policies that may decide on an action on a resource. `None` when Cedar cannot hold the party.
+    pub(crate) fn ready(
+        &self,
+        index: &Index,
+        actions: &Entities,
+        action: Action,
+        scopes: [Option<u32>; 2],
+    ) -> Option<Ready> {
+        let key = (action, scopes);
+        if let Some(ready) = crate::read(&self.ready).get(&key) {
+            return Some(ready.clone());
+        }
+        let entity = actions.get(&action.uid()).cloned();
+        let entities = Entities::from_entities(entity.into_iter().chain([self.entity.clone()]), None).ok()?;
+        let ready = Ready { slice: index.slice(&self.buckets, action, &scopes), entities: Arc::new(entities) };
+        crate::write(&self.ready).insert(key, ready.clone());
+        Some(ready)
+    }
+}
+
+fn entity(uid: &EntityUid, party: &Party, parents: &[EntityUid]) -> Option<Entity> {
+    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let roles = RestrictedExpression::new_set(party.roles().iter().map(|role| text(role)));
+    let attributes = HashMap::from([
+        ("issuer".to_owned(), text(party.subject().issuer())),
+        ("subject".to_owned(), text(party.subject().id())),
+        ("claimedRoles".to_owned(), roles),
+    ]);
+    Entity::new(uid.clone(), attributes, parents.iter().cloned().collect()).ok()
+}
+
+fn dedup(scopes: impl Iterator<Item = Option<EntityUid>>) -> Vec<Option<EntityUid>> {
+    let mut out: Vec<Option<EntityUid>> = scopes.collect();
+    out.sort();
+    out.dedup();
+    out
+}
