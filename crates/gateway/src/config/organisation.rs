@@ -1,0 +1,173 @@
+//! `org.toml`: tenants, issuers, servers, people, roles and grants.
+
+mod access;
+mod forms;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use gatewright_core::{
+    AuditClass, Clock as _, ScopeRule, ServerName, Subject, SystemClock, TenantId, UnknownMethods,
+    access::{Grant, Pattern, Role},
+};
+use gatewright_policy_cedar::{CedarEngine, ToolFacts};
+use gatewright_upstream::{EraSetting, Timeouts};
+use url::Url;
+
+use self::reader::Reader;
+use super::{
+    LoadConfigError, Settings,
+    document::{Problems, Table, parse},
+    read,
+};
+
+/// Who there is and who may do what, checked in full; the policies are compiled.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Organisation {
+    /// The default tenant first, then the others as they stand in the file.
+    pub tenants: Vec<Tenant>,
+    /// One engine for each tenant.
+    pub engines: Vec<CedarEngine>,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// Whose tokens it takes.
+    pub issuers: Vec<Issuer>,
+    /// What its callers may reach.
+    pub servers: Vec<Server>,
+    /// People about whom there is something to say.
+    pub users: Vec<User>,
+    /// Agents about whom there is something to say.
+    pub agents: Vec<Agent>,
+    /// Its roles.
+    pub roles: Vec<Role>,
+    /// Who has them.
+    pub grants: Vec<Grant>,
+    /// The directory of its hand-written Cedar policies.
+    pub policies: Option<PathBuf>,
+}
+
+/// An issuer of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Issuer {
+    /// Its identifier, the `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are, if its metadata is not to be asked.
+    pub jwks_url: Option<Url>,
+    /// Algorithms that it may sign with, by their JOSE names; every asymmetric one if empty.
+    pub algorithms: Vec<String>,
+    /// Whether tokens may have `typ: JWT` or none, as providers older than RFC 9068 send.
+    pub accept_plain_jwt: bool,
+    /// The claim that names the person; `sub` if not set.
+    pub user_claim: Option<String>,
+    /// The claim that lists groups.
+    pub groups_claim: Option<String>,
+    /// The claim that lists roles.
+    pub roles_claim: Option<String>,
+    /// The claim with a name for people to read.
+    pub name_claim: Option<String>,
+    /// The claim that names the OAuth client; `client_id` or `azp` if not set.
+    pub client_claim: Option<String>,
+}
+
+/// An MCP server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Server {
+    /// Its name, the last part of its path.
+    pub name: ServerName,
+    /// Where it is.
+    pub url: Url,
+    /// Which revisions it speaks.
+    pub era: EraSetting,
+    /// A name for people.
+    pub title: Option<String>,
+    /// What the log must hold before a call.
+    pub audit: AuditClass,
+    /// Whether the log holds arguments themselves and not only their digest.
+    pub log_contents: bool,
+    /// What becomes of unknown methods.
+    pub unknown_methods: UnknownMethods,
+    /// Scopes that tokens must have.
+    pub scopes: Vec<ScopeRule>,
+    /// What is vouched for about its tools, the most specific pattern first.
+    pub tools: Vec<(Pattern, ToolFacts)>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+/// A person about whom there is something to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct User {
+    /// Issuer, and name there.
+    pub subject: Subject,
+    /// Switched off.
+    pub disabled: bool,
+}
+
+/// An agent about which there is something to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agent {
+    /// Issuer, and client id there.
+    pub subject: Subject,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The person who answers for it.
+    pub owner: Option<String>,
+    /// Switched off.
+    pub disabled: bool,
+}
+
+impl Organisation {
+    /// Reads the file that the settings name, and the policies that it names.
+    ///
+    /// # Errors
+    /// [`LoadConfigError`] names everything that is wrong.
+    pub fn load(settings: &Settings) -> Result<Self, LoadConfigError> {
+        Self::parse(&read(&settings.organisation)?, settings)
+    }
+
+    /// Takes the text of that file.
+    ///
+    /// # Errors
+    /// [`LoadConfigError`] names everything that is wrong.
+    pub fn parse(text: &str, settings: &Settings) -> Result<Self, LoadConfigError> {
+        let mut problems = Problems::new(&settings.organisation, text);
+        let root = parse(text, &mut problems);
+        // Later snapshots have larger versions, across restarts too.
+        let version = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
+        let organisation =
+            Reader::new(settings, version, &mut problems).organisation(Table::root(&root));
+        problems.end(Some(organisation))
+    }
+
+    /// What is allowed in hand-written policies and looks like a mistake.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.engines
+            .iter()
+            .flat_map(|engine| engine.warnings())
+            .map(String::as_str)
+    }
+}
+
+/// `default`, or `acme`.
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+fn millis(value: Option<u64>, otherwise: Duration) -> Duration {
+    value.map_or(otherwise, Duration::from_millis)
+}

@@ -1,0 +1,345 @@
+//! Roles, grants and policies of a tenant, compiled.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use gatewright_core::{
+    Group, Subject, TenantId, Timestamp,
+    access::{Grant, Grantee, Pattern, Permission, Role},
+};
+use gatewright_policy_cedar::{BuildEngineError, CedarEngine};
+
+use super::{
+    Issuer, Server,
+    forms::{GrantForm, RoleForm},
+    reader::Reader,
+};
+use crate::config::{
+    Problem,
+    document::{Item, Table},
+};
+
+#[derive(Default)]
+pub(super) struct Access {
+    pub(super) roles: Vec<Role>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) policies: Option<PathBuf>,
+}
+
+/// A role, with the places of its permissions.
+struct Placed {
+    role: Role,
+    at: usize,
+    permissions: Vec<usize>,
+}
+
+impl<'t> Reader<'_, 't> {
+    pub(super) fn access(
+        &mut self,
+        tenant: &TenantId,
+        table: &mut Table<'_, 't>,
+        issuers: &[Issuer],
+        servers: &[Server],
+    ) -> (Access, Option<CedarEngine>) {
+        let roles = self.roles(table, servers);
+        let grants = self.grants(table, issuers, &roles);
+        let policies = self.policies(table);
+        let engine = self.engine(tenant, &roles, &grants, policies.as_ref(), servers);
+        let roles = roles.into_iter().map(|placed| placed.role).collect();
+        let policies = policies.map(|(dir, _)| dir);
+        (
+            Access {
+                roles,
+                grants,
+                policies,
+            },
+            engine,
+        )
+    }
+
+    fn roles(&mut self, table: &mut Table<'_, 't>, servers: &[Server]) -> Vec<Placed> {
+        let mut roles: Vec<Placed> = Vec::new();
+        for item in table.list::<RoleForm>("roles", self.problems) {
+            let at = item.at(&["name"]);
+            if item.value.name.is_empty() {
+                self.problems
+                    .add(at, "the role has no name", "write `name = \"clerk\"`");
+            }
+            if roles.iter().any(|other| other.role.name == item.value.name) {
+                let what = format!("there is a role `{}` already", item.value.name);
+                self.problems.add(
+                    at,
+                    what,
+                    "give each role a name of its own, or join the two",
+                );
+            }
+            let mut places = Vec::new();
+            for (index, permission) in item.value.permissions.iter().enumerate() {
+                let index = index.to_string();
+                places.push(item.at(&["permissions", &index]));
+                self.permission(&item, &index, permission, servers);
+            }
+            let RoleForm {
+                name,
+                description,
+                permissions,
+            } = item.value;
+            roles.push(Placed {
+                role: Role {
+                    name,
+                    description,
+                    permissions,
+                },
+                at,
+                permissions: places,
+            });
+        }
+        roles
+    }
+
+    fn permission(
+        &mut self,
+        role: &Item<'_, 't, RoleForm>,
+        index: &str,
+        permission: &Permission,
+        servers: &[Server],
+    ) {
+        let at = |key: &str| role.at(&["permissions", index, key]);
+        if permission.servers.is_empty() {
+            let fix = "list servers, as `servers = [\"billing\"]`, or `[\"*\"]` for all";
+            self.problems
+                .add(at("servers"), "the permission is for no server", fix);
+        }
+        for server in permission.servers.iter().filter_map(Pattern::literal) {
+            if !servers.iter().any(|known| known.name.as_str() == server) {
+                let what = format!("the server `{server}` is not defined");
+                let names: Vec<_> = servers
+                    .iter()
+                    .map(|known| format!("`{}`", known.name))
+                    .collect();
+                let fix = if names.is_empty() {
+                    "add it with `[[servers]]`".to_owned()
+                } else {
+                    format!("the servers of this tenant are {}", names.join(", "))
+                };
+                self.problems.add(at("servers"), what, fix);
+            }
+        }
+        if permission.read_only && permission.tools.is_empty() {
+            let fix = "add `tools = [\"*\"]` for every tool that reads only";
+            self.problems.add(
+                at("read_only"),
+                "`read_only` bounds tools, and there are none",
+                fix,
+            );
+        }
+    }
+
+    fn grants(
+        &mut self,
+        table: &mut Table<'_, 't>,
+        issuers: &[Issuer],
+        roles: &[Placed],
+    ) -> Vec<Grant> {
+        let mut grants: Vec<Grant> = Vec::new();
+        for item in table.list::<GrantForm>("grants", self.problems) {
+            let role = &item.value.role;
+            if !roles.iter().any(|placed| placed.role.name == *role) {
+                let names: Vec<_> = roles
+                    .iter()
+                    .map(|placed| format!("`{}`", placed.role.name))
+                    .collect();
+                let fix = if names.is_empty() {
+                    format!("define it with `[[roles]]` and `name = \"{role}\"`")
+                } else {
+                    format!(
+                        "define it with `[[roles]]`; the roles of this tenant are {}",
+                        names.join(", ")
+                    )
+                };
+                self.problems.add(
+                    item.at(&["role"]),
+                    format!("the role `{role}` is not defined"),
+                    fix,
+                );
+            }
+            let Some(to) = self.grantee(&item, issuers) else {
+                continue;
+            };
+            if grants
+                .iter()
+                .any(|other| other.role == *role && other.to == to)
+            {
+                let fix = "remove one of the two; a grant ends when its own `expires` does";
+                self.problems.add(
+                    item.at(&[]),
+                    format!("the role `{role}` is granted to them already"),
+                    fix,
+                );
+            }
+            let expires = self.expires(&item);
+            let GrantForm { role, reason, .. } = item.value;
+            grants.push(Grant {
+                role,
+                to,
+                expires,
+                reason,
+            });
+        }
+        grants
+    }
+
+    fn grantee(&mut self, item: &Item<'_, 't, GrantForm>, issuers: &[Issuer]) -> Option<Grantee> {
+        let form = &item.value;
+        let (key, name) = match (&form.user, &form.group, &form.agent) {
+            (Some(name), None, None) => ("user", name),
+            (None, Some(name), None) => ("group", name),
+            (None, None, Some(name)) => ("agent", name),
+            (None, None, None) => {
+                let fix = "add one of `user`, `group` and `agent`";
+                self.problems
+                    .add(item.at(&[]), "the grant is to nobody", fix);
+                return None;
+            }
+            _ => {
+                let fix = "write a grant for each of them: one of `user`, `group` and `agent`";
+                self.problems
+                    .add(item.at(&[]), "the grant is to more than one", fix);
+                return None;
+            }
+        };
+        if name.is_empty() {
+            let fix = "write it as the issuer's tokens have it";
+            self.problems
+                .add(item.at(&[key]), format!("`{key}` is empty"), fix);
+            return None;
+        }
+        let issuer = self.issuer_of(item, form.issuer.as_deref(), issuers)?;
+        Some(match key {
+            "user" => Grantee::User(Subject::new(&issuer, name)),
+            "group" => Grantee::Group(Group::new(&issuer, name)),
+            _ => Grantee::Agent(Subject::new(&issuer, name)),
+        })
+    }
+
+    fn expires(&mut self, item: &Item<'_, 't, GrantForm>) -> Option<Timestamp> {
+        let text = match item.value.expires.as_ref()? {
+            toml::Value::Datetime(moment) => moment.to_string(),
+            toml::Value::String(text) => text.clone(),
+            other => other.type_str().to_owned(),
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(moment) => Some(Timestamp::from_millis(moment.as_millisecond())),
+            Err(_) => {
+                let what = format!("`{text}` is no moment");
+                let fix = "write date, time and offset, as `2027-01-31T18:00:00Z`";
+                self.problems.add(item.at(&["expires"]), what, fix);
+                None
+            }
+        }
+    }
+
+    fn policies(&mut self, table: &mut Table<'_, 't>) -> Option<(PathBuf, usize)> {
+        let item: Item<'_, '_, PathBuf> = table.take("policies", self.problems)?;
+        let dir = self
+            .settings
+            .organisation
+            .parent()
+            .map(|dir| dir.join(&item.value))
+            .unwrap_or(item.value.clone());
+        if dir.is_dir() {
+            return Some((dir, item.at(&[])));
+        }
+        let what = format!("there is no directory `{}`", dir.display());
+        self.problems.add(
+            item.at(&[]),
+            what,
+            "name a directory of `.cedar` files; the path is relative to this file",
+        );
+        None
+    }
+
+    fn engine(
+        &mut self,
+        tenant: &TenantId,
+        roles: &[Placed],
+        grants: &[Grant],
+        policies: Option<&(PathBuf, usize)>,
+        servers: &[Server],
+    ) -> Option<CedarEngine> {
+        let names: HashSet<&str> = roles
+            .iter()
+            .map(|placed| placed.role.name.as_str())
+            .collect();
+        if names.len() < roles.len() {
+            return None;
+        }
+        let mut builder = CedarEngine::builder()
+            .tenant(tenant.clone())
+            .version(self.version)
+            .roles(roles.iter().map(|placed| placed.role.clone()))
+            // Grants of roles that there are not were noted.
+            .grants(
+                grants
+                    .iter()
+                    .filter(|grant| names.contains(grant.role.as_str()))
+                    .cloned(),
+            );
+        for server in servers {
+            for (tools, facts) in &server.tools {
+                builder = builder.vouch(server.name.clone(), tools.clone(), *facts);
+            }
+        }
+        if let Some((dir, _)) = policies {
+            builder = builder.policies_dir(dir);
+        }
+        match builder.build() {
+            Ok(engine) => Some(engine),
+            Err(BuildEngineError::Role { .. }) => {
+                // One by one, for all that is wrong.
+                for placed in roles {
+                    let role = CedarEngine::builder().roles([placed.role.clone()]).build();
+                    if let Err(error) = role {
+                        self.policy_problem(error, Some(placed), policies);
+                    }
+                }
+                None
+            }
+            Err(error) => {
+                self.policy_problem(error, None, policies);
+                None
+            }
+        }
+    }
+
+    fn policy_problem(
+        &mut self,
+        error: BuildEngineError,
+        role: Option<&Placed>,
+        policies: Option<&(PathBuf, usize)>,
+    ) {
+        let dir = policies.map(|(dir, _)| dir.clone()).unwrap_or_default();
+        match (error, role) {
+            (BuildEngineError::Role { role: name, permission, reason }, Some(placed)) => {
+                let at = placed.permissions.get(permission.saturating_sub(1)).copied().unwrap_or(placed.at);
+                let what = format!("role `{name}`, permission {permission}: {reason}");
+                self.problems.add(at, what, "see `Conditions` in docs/configuration.md");
+            }
+            (BuildEngineError::Policy { file, line, reason }, _) => self.problems.add_elsewhere(Problem {
+                file: dir.join(file),
+                line,
+                what: reason,
+                fix: "see `Policies in Cedar` in docs/configuration.md; `gatewright policy schema` prints the schema".into(),
+            }),
+            (BuildEngineError::TakenId { file, line, id }, _) => self.problems.add_elsewhere(Problem {
+                file: dir.join(file),
+                line,
+                what: format!("the policy id `{id}` is taken already"),
+                fix: "give each policy an `@id` of its own".into(),
+            }),
+            (error, placed) => {
+                let at = placed.map(|placed| placed.at).or(policies.map(|(_, at)| *at)).unwrap_or_default();
+                self.problems.add(at, error.to_string(), "see docs/configuration.md");
+            }
+        }
+    }
+}

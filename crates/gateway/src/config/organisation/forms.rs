@@ -1,0 +1,120 @@
+//! How things stand in the file, before they are checked against each other.
+
+use std::collections::BTreeMap;
+
+use gatewright_core::{AuditClass, ScopeRule, UnknownMethods, access::Permission};
+use gatewright_upstream::EraSetting;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerForm {
+    pub(super) issuer: String,
+    pub(super) jwks_url: Option<String>,
+    #[serde(default)]
+    pub(super) algorithms: Vec<String>,
+    #[serde(default)]
+    pub(super) accept_plain_jwt: bool,
+    pub(super) user_claim: Option<String>,
+    pub(super) groups_claim: Option<String>,
+    pub(super) roles_claim: Option<String>,
+    pub(super) name_claim: Option<String>,
+    pub(super) client_claim: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerForm {
+    pub(super) name: String,
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) era: EraForm,
+    pub(super) title: Option<String>,
+    #[serde(default)]
+    pub(super) audit: AuditClass,
+    #[serde(default)]
+    pub(super) log_contents: bool,
+    #[serde(default)]
+    pub(super) unknown_methods: UnknownMethods,
+    #[serde(default)]
+    pub(super) scopes: Vec<ScopeRule>,
+    #[serde(default)]
+    pub(super) tools: BTreeMap<String, FactsForm>,
+    #[serde(default)]
+    pub(super) timeouts: TimeoutsForm,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum EraForm {
+    #[default]
+    Auto,
+    Modern,
+    Legacy,
+}
+
+impl From<EraForm> for EraSetting {
+    fn from(form: EraForm) -> Self {
+        match form {
+            EraForm::Auto => Self::Probe,
+            EraForm::Modern => Self::Modern,
+            EraForm::Legacy => Self::Legacy,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FactsForm {
+    pub(super) read_only: Option<bool>,
+    pub(super) destructive: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeoutsForm {
+    pub(super) first_byte_ms: Option<u64>,
+    pub(super) idle_ms: Option<u64>,
+    pub(super) total_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserForm {
+    pub(super) id: String,
+    pub(super) issuer: Option<String>,
+    #[serde(default)]
+    pub(super) disabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentForm {
+    pub(super) id: String,
+    pub(super) issuer: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) owner: Option<String>,
+    #[serde(default)]
+    pub(super) disabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleForm {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    pub(super) permissions: Vec<Permission>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantForm {
+    pub(super) role: String,
+    pub(super) user: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) agent: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) expires: Option<toml::Value>,
+    pub(super) reason: Option<String>,
+}

@@ -1,0 +1,474 @@
+//! Reads the parts of a tenant and holds them against each other.
+
+use std::path::Path;
+
+use gatewright_core::{ServerName, SnapshotVersion, Subject, TenantId, access::Pattern};
+use gatewright_egress::{Class, Egress, Forbidden};
+use gatewright_policy_cedar::ToolFacts;
+use gatewright_upstream::Timeouts;
+use url::Url;
+
+use super::{
+    Agent, Issuer, Organisation, Server, Tenant, User,
+    forms::{AgentForm, FactsForm, IssuerForm, ServerForm, UserForm},
+    millis,
+};
+use crate::config::{
+    Settings,
+    document::{Item, Problems, Table},
+    settings::shown,
+};
+
+/// What access tokens may be signed with.
+const ALGORITHMS: [&str; 9] = [
+    "ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
+];
+
+pub(super) struct Reader<'a, 't> {
+    pub(super) settings: &'a Settings,
+    pub(super) version: SnapshotVersion,
+    pub(super) problems: &'a mut Problems<'t>,
+    egress: Egress,
+}
+
+impl<'a, 't> Reader<'a, 't> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        version: u64,
+        problems: &'a mut Problems<'t>,
+    ) -> Self {
+        Self {
+            settings,
+            version: SnapshotVersion(version),
+            problems,
+            egress: settings.egress(),
+        }
+    }
+
+    pub(super) fn organisation(&mut self, mut root: Table<'_, 't>) -> Organisation {
+        let mut organisation = Organisation {
+            tenants: Vec::new(),
+            engines: Vec::new(),
+        };
+        let others = root.tables("tenants", self.problems);
+        self.tenant(TenantId::default(), root, &mut organisation);
+        for mut table in others {
+            let at = table.start();
+            let name: Option<Item<'_, '_, String>> =
+                table.require("name", "\"acme\"", self.problems);
+            let at = name.as_ref().map_or(at, |item| item.at(&[]));
+            let given = name.map(|item| item.value);
+            let id = given.as_deref().and_then(|name| match TenantId::new(name) {
+                Ok(id) => Some(id),
+                Err(error) => {
+                    self.problems.add(
+                        at,
+                        error.to_string(),
+                        "choose another name: it is part of paths",
+                    );
+                    None
+                }
+            });
+            if let Some(id) = &id
+                && organisation.tenants.iter().any(|tenant| tenant.id == *id)
+            {
+                let what = format!("there is a tenant `{id}` already");
+                let fix = "choose another name; what stands outside of `[[tenants]]` is the tenant `default`";
+                self.problems.add(at, what, fix);
+            }
+            // A tenant whose name is no good is read all the same, for what else may be wrong.
+            self.tenant(id.unwrap_or_default(), table, &mut organisation);
+        }
+        organisation
+    }
+
+    fn tenant(&mut self, id: TenantId, mut table: Table<'_, 't>, organisation: &mut Organisation) {
+        let issuers = self.issuers(&mut table);
+        let servers = self.servers(&mut table, &issuers);
+        let users = self.users(&mut table, &issuers);
+        let agents = self.agents(&mut table, &issuers);
+        let (access, engine) = self.access(&id, &mut table, &issuers, &servers);
+        table.end(self.problems);
+        organisation.engines.extend(engine);
+        organisation.tenants.push(Tenant {
+            id,
+            issuers,
+            servers,
+            users,
+            agents,
+            roles: access.roles,
+            grants: access.grants,
+            policies: access.policies,
+        });
+    }
+
+    fn issuers(&mut self, table: &mut Table<'_, 't>) -> Vec<Issuer> {
+        let mut issuers: Vec<Issuer> = Vec::new();
+        for item in table.list::<IssuerForm>("issuers", self.problems) {
+            let at = item.at(&["issuer"]);
+            self.fetched_url(&item.value.issuer, at);
+            if item.value.issuer.contains(['|', '?', '#']) {
+                let what = format!("`{}` is no issuer", item.value.issuer);
+                self.problems.add(
+                    at,
+                    what,
+                    "an issuer is a URL without query and fragment (RFC 8414 §2)",
+                );
+            }
+            if issuers
+                .iter()
+                .any(|other| other.issuer == item.value.issuer)
+            {
+                let what = format!("there is an issuer `{}` already", item.value.issuer);
+                self.problems.add(at, what, "name each issuer once");
+            }
+            let jwks_url = item
+                .value
+                .jwks_url
+                .as_deref()
+                .and_then(|url| self.fetched_url(url, item.at(&["jwks_url"])));
+            for algorithm in &item.value.algorithms {
+                if !ALGORITHMS.contains(&algorithm.as_str()) {
+                    let what = format!("`{algorithm}` is no algorithm for access tokens");
+                    self.problems.add(
+                        item.at(&["algorithms"]),
+                        what,
+                        format!("use some of {}", ALGORITHMS.join(", ")),
+                    );
+                }
+            }
+            for (key, claim) in [
+                ("user_claim", &item.value.user_claim),
+                ("groups_claim", &item.value.groups_claim),
+                ("roles_claim", &item.value.roles_claim),
+                ("name_claim", &item.value.name_claim),
+                ("client_claim", &item.value.client_claim),
+            ] {
+                if claim.as_deref() == Some("") {
+                    self.problems.add(
+                        item.at(&[key]),
+                        format!("`{key}` is empty"),
+                        "name a claim, or leave the key out",
+                    );
+                }
+            }
+            let form = item.value;
+            issuers.push(Issuer {
+                issuer: form.issuer,
+                jwks_url,
+                algorithms: form.algorithms,
+                accept_plain_jwt: form.accept_plain_jwt,
+                user_claim: form.user_claim,
+                groups_claim: form.groups_claim,
+                roles_claim: form.roles_claim,
+                name_claim: form.name_claim,
+                client_claim: form.client_claim,
+            });
+        }
+        issuers
+    }
+
+    fn servers(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<Server> {
+        let mut servers: Vec<Server> = Vec::new();
+        for item in table.list::<ServerForm>("servers", self.problems) {
+            if issuers.is_empty() && servers.is_empty() {
+                let fix = "add `[[issuers]]` with `issuer = \"https://…\"`";
+                self.problems.add(
+                    item.at(&[]),
+                    "there is a server and nobody whose tokens it takes",
+                    fix,
+                );
+            }
+            let url = self.fetched_url(&item.value.url, item.at(&["url"]));
+            let name = match ServerName::new(&item.value.name) {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    self.problems.add(
+                        item.at(&["name"]),
+                        error.to_string(),
+                        "choose another name: it is part of paths",
+                    );
+                    None
+                }
+            };
+            if let Some(name) = &name
+                && servers.iter().any(|other| other.name == *name)
+            {
+                let what = format!("there is a server `{name}` already");
+                self.problems.add(
+                    item.at(&["name"]),
+                    what,
+                    "give each server a name of its own",
+                );
+            }
+            for (index, rule) in item.value.scopes.iter().enumerate() {
+                let is_token =
+                    |scope: &String| !scope.is_empty() && scope.bytes().all(is_scope_byte);
+                if rule.scopes.is_empty() || !rule.scopes.iter().all(is_token) {
+                    let at = item.at(&["scopes", &index.to_string()]);
+                    let fix = "list scopes without spaces and quotes (RFC 6749 §3.3), as `scopes = [\"read\"]`";
+                    self.problems
+                        .add(at, "the rule names no scope, or what is none", fix);
+                }
+            }
+            let tools = self.facts(&item);
+            let timeouts = self.timeouts(&item);
+            let form = item.value;
+            // What has no usable name or URL was noted, and nothing is served from this file.
+            let (Some(name), Some(url)) = (name, url) else {
+                continue;
+            };
+            servers.push(Server {
+                name,
+                url,
+                era: form.era.into(),
+                title: form.title,
+                audit: form.audit,
+                log_contents: form.log_contents,
+                unknown_methods: form.unknown_methods,
+                scopes: form.scopes,
+                tools,
+                timeouts,
+            });
+        }
+        servers
+    }
+
+    fn facts(&mut self, item: &Item<'_, 't, ServerForm>) -> Vec<(Pattern, ToolFacts)> {
+        let mut facts = Vec::new();
+        for (name, form) in &item.value.tools {
+            let at = item.at(&["tools", name]);
+            let vouched = match form {
+                FactsForm {
+                    read_only: None,
+                    destructive: None,
+                } => {
+                    let fix = "add `read_only = true`, or `destructive = false`";
+                    self.problems
+                        .add(at, format!("nothing is said about the tool `{name}`"), fix);
+                    continue;
+                }
+                FactsForm {
+                    read_only: Some(true),
+                    destructive: Some(true),
+                } => {
+                    let what = format!("the tool `{name}` cannot both read only and destroy");
+                    self.problems.add(at, what, "remove one of the two");
+                    continue;
+                }
+                FactsForm {
+                    read_only: Some(true),
+                    ..
+                } => ToolFacts::READ_ONLY,
+                FactsForm { destructive, .. } => ToolFacts {
+                    read_only: false,
+                    destructive: destructive.unwrap_or(true),
+                },
+            };
+            facts.push((Pattern::new(name), vouched));
+        }
+        // The engine takes the first that fits: exact names, then longer patterns before shorter ones.
+        facts.sort_by_key(|(pattern, _)| {
+            (
+                pattern.literal().is_none(),
+                std::cmp::Reverse(pattern.as_str().len()),
+            )
+        });
+        facts
+    }
+
+    fn timeouts(&mut self, item: &Item<'_, 't, ServerForm>) -> Timeouts {
+        let (form, otherwise) = (&item.value.timeouts, Timeouts::default());
+        for (key, value) in [
+            ("first_byte_ms", form.first_byte_ms),
+            ("idle_ms", form.idle_ms),
+            ("total_ms", form.total_ms),
+        ] {
+            if value.is_some_and(|value| !(1..=86_400_000).contains(&value)) {
+                let at = item.at(&["timeouts", key]);
+                self.problems.add(
+                    at,
+                    format!("`{key}` is out of bounds"),
+                    "use 1 to 86400000 (a day)",
+                );
+            }
+        }
+        Timeouts {
+            first_byte: millis(form.first_byte_ms, otherwise.first_byte),
+            idle: millis(form.idle_ms, otherwise.idle),
+            total: millis(form.total_ms, otherwise.total),
+        }
+    }
+
+    fn users(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<User> {
+        let mut users: Vec<User> = Vec::new();
+        for item in table.list::<UserForm>("users", self.problems) {
+            let (id, issuer) = (item.value.id.as_str(), item.value.issuer.as_deref());
+            let Some(subject) = self.subject(&item, id, issuer, issuers) else {
+                continue;
+            };
+            if users.iter().any(|other| other.subject == subject) {
+                let what = format!("there is a user `{id}` of this issuer already");
+                self.problems
+                    .add(item.at(&["id"]), what, "name each user once");
+            }
+            users.push(User {
+                subject,
+                disabled: item.value.disabled,
+            });
+        }
+        users
+    }
+
+    fn agents(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<Agent> {
+        let mut agents: Vec<Agent> = Vec::new();
+        for item in table.list::<AgentForm>("agents", self.problems) {
+            let (id, issuer) = (item.value.id.as_str(), item.value.issuer.as_deref());
+            let Some(subject) = self.subject(&item, id, issuer, issuers) else {
+                continue;
+            };
+            if agents.iter().any(|other| other.subject == subject) {
+                let what = format!("there is an agent `{id}` of this issuer already");
+                self.problems
+                    .add(item.at(&["id"]), what, "name each agent once");
+            }
+            let form = item.value;
+            agents.push(Agent {
+                subject,
+                name: form.name,
+                owner: form.owner,
+                disabled: form.disabled,
+            });
+        }
+        agents
+    }
+
+    fn subject<T>(
+        &mut self,
+        item: &Item<'_, 't, T>,
+        id: &str,
+        issuer: Option<&str>,
+        issuers: &[Issuer],
+    ) -> Option<Subject> {
+        if id.is_empty() {
+            self.problems.add(
+                item.at(&["id"]),
+                "`id` is empty",
+                "write it as the issuer's tokens have it",
+            );
+            return None;
+        }
+        let issuer = self.issuer_of(item, issuer, issuers)?;
+        Some(Subject::new(&issuer, id))
+    }
+
+    /// The issuer that an entry names, or the only one there is.
+    pub(super) fn issuer_of<T>(
+        &mut self,
+        item: &Item<'_, 't, T>,
+        given: Option<&str>,
+        issuers: &[Issuer],
+    ) -> Option<String> {
+        let known = || {
+            issuers
+                .iter()
+                .map(|issuer| format!("`{}`", issuer.issuer))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        match (given, issuers) {
+            (Some(given), _) if issuers.iter().any(|issuer| issuer.issuer == given) => {
+                Some(given.to_owned())
+            }
+            (Some(given), _) => {
+                let what = format!("the issuer `{given}` is not defined");
+                let fix = format!(
+                    "use an issuer of this tenant ({}), letter by letter",
+                    known()
+                );
+                self.problems.add(item.at(&["issuer"]), what, fix);
+                None
+            }
+            (None, [only]) => Some(only.issuer.clone()),
+            (None, []) => {
+                let fix = "add `[[issuers]]` with `issuer = \"https://…\"`";
+                self.problems.add(
+                    item.at(&[]),
+                    "there is no issuer whose tokens could name this",
+                    fix,
+                );
+                None
+            }
+            (None, _) => {
+                let what = "there is more than one issuer, and names belong to one";
+                self.problems.add(
+                    item.at(&[]),
+                    what,
+                    format!("add `issuer = …`, one of {}", known()),
+                );
+                None
+            }
+        }
+    }
+
+    /// A URL that we fetch from: one that the guard lets through.
+    fn fetched_url(&mut self, text: &str, at: usize) -> Option<Url> {
+        let Ok(url) = Url::parse(text) else {
+            self.problems.add(
+                at,
+                format!("`{text}` is no URL"),
+                "write it in full, as `https://billing.example.com/mcp`",
+            );
+            return None;
+        };
+        let shown = shown(&url);
+        if url.fragment().is_some() {
+            self.problems.add(
+                at,
+                format!("`{shown}` has a fragment"),
+                "remove what follows the `#`",
+            );
+        }
+        match self.egress.guard().check_url(Class::Operator, &url) {
+            Ok(()) => return Some(url),
+            Err(Forbidden::Host) if !url.username().is_empty() || url.password().is_some() => {
+                self.problems.add(
+                    at,
+                    "the URL carries a credential",
+                    "remove user and password from it",
+                );
+            }
+            Err(Forbidden::Scheme) => {
+                let fix = "use `https`; `http` works for loopback only, with `development = true` in gatewright.toml";
+                self.problems
+                    .add(at, format!("`{shown}` is not `https`"), fix);
+            }
+            Err(Forbidden::Address) => {
+                let what = format!("`{shown}` is at an address that is not of the public internet");
+                let fix = format!(
+                    "add its network to `outbound.allow` in {}",
+                    name_of(&self.settings.file)
+                );
+                self.problems.add(at, what, fix);
+            }
+            Err(error) => self.problems.add(
+                at,
+                format!("`{shown}`: {error}"),
+                "write scheme, host and path",
+            ),
+        }
+        None
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// RFC 6749 §3.3 `scope-token`.
+const fn is_scope_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}

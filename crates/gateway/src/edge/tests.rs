@@ -1,0 +1,199 @@
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use tower::service_fn;
+
+use super::*;
+use crate::config::{Organisation, Settings};
+
+fn settings() -> Settings {
+    let text = "public_url = 'https://gw.example'\nallowed_hosts = ['gw.internal:8443']\n\
+        allowed_origins = ['https://app.example']";
+    Settings::parse(text, Path::new("/x")).unwrap()
+}
+
+fn shared() -> Shared {
+    let settings = settings();
+    let routing = Routing::default();
+    routing
+        .replace(&Organisation::parse("", &settings).unwrap(), &settings)
+        .unwrap();
+    Shared {
+        hosts: Hosts::new(&settings.public_url, &settings.allowed_hosts),
+        origins: settings.allowed_origins,
+        routing,
+        metrics: Metrics::new(),
+        draining: CancellationToken::new(),
+    }
+}
+
+async fn says(what: &'static str) -> Result<Response<AnswerBody>, Infallible> {
+    Ok(Response::new(AnswerBody::full(Bytes::from_static(
+        what.as_bytes(),
+    ))))
+}
+
+async fn send(request: Request<Empty<Bytes>>) -> (u16, String) {
+    let edge = Edge::new(
+        service_fn(|_| says("stack")),
+        service_fn(|_| says("metadata")),
+        shared(),
+    );
+    let peer = SocketAddr::from(([192, 0, 2, 1], 1));
+    let Ok(answer) = edge.answer(request, peer).await;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn get(uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = Request::get(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(request.body(Empty::new()).unwrap()).await
+}
+
+const OURS: (u16, &str) = (200, "stack");
+
+#[tokio::test]
+async fn our_hosts_are_served_in_every_way_of_writing_them() {
+    for host in [
+        "gw.example",
+        "GW.Example",
+        "gw.example:443",
+        "gw.internal:8443",
+    ] {
+        let (status, body) = get("/mcp/x", &[("host", host)]).await;
+        assert_eq!((status, body.as_str()), OURS, "{host}");
+    }
+    // HTTP/2, and the absolute form of a proxy.
+    let (status, body) = get("https://gw.example/mcp/x", &[]).await;
+    assert_eq!((status, body.as_str()), OURS);
+}
+
+#[tokio::test]
+async fn foreign_hosts_are_misdirected() {
+    for host in [
+        "evil.example",
+        "gw.example.evil.example",
+        "gw.example:80",
+        "gw.internal",
+        "127.0.0.1",
+        "localhost",
+    ] {
+        let (status, body) = get("/mcp/x", &[("host", host)]).await;
+        assert_eq!(status, 421, "{host}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["id"], serde_json::Value::Null);
+        assert_eq!(body["error"]["code"], -32600);
+    }
+    // Metadata is public, and says nothing to a rebound name either.
+    assert_eq!(get(METADATA, &[("host", "evil.example")]).await.0, 421);
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    for headers in [
+        &[] as &[(&str, &str)],
+        &[("host", "gw.example"), ("host", "gw.example")],
+        &[("host", "")],
+        &[("host", "ann@gw.example")],
+        &[("host", "gw example")],
+        &[("host", "https://gw.example")],
+    ] {
+        assert_eq!(get("/mcp/x", headers).await.0, 400, "{headers:?}");
+    }
+    assert_eq!(
+        get("https://evil.example/mcp/x", &[("host", "gw.example")])
+            .await
+            .0,
+        421
+    );
+    assert_eq!(
+        get("https://gw.example/mcp/x", &[("host", "evil.example")])
+            .await
+            .0,
+        421
+    );
+}
+
+#[tokio::test]
+async fn pages_of_unknown_origins_may_not_call() {
+    let from = async |origin: &str| {
+        get("/mcp/x", &[("host", "gw.example"), ("origin", origin)])
+            .await
+            .0
+    };
+    assert_eq!(from("https://app.example").await, 200);
+    for origin in [
+        "https://evil.example",
+        "null",
+        "",
+        "http://app.example",
+        "https://app.example:8443",
+        "https://gw.example",
+    ] {
+        assert_eq!(from(origin).await, 403, "{origin}");
+    }
+    let two = [
+        ("host", "gw.example"),
+        ("origin", "https://app.example"),
+        ("origin", "https://evil.example"),
+    ];
+    assert_eq!(get("/mcp/x", &two).await.0, 403);
+}
+
+#[tokio::test]
+async fn metadata_is_for_every_origin() {
+    let headers = [
+        ("host", "gw.example"),
+        ("origin", "https://anywhere.example"),
+    ];
+    let (status, body) = get(&format!("{METADATA}/mcp/x"), &headers).await;
+    assert_eq!((status, body.as_str()), (200, "metadata"));
+}
+
+#[tokio::test]
+async fn a_drain_ends_standing_streams_and_no_others() {
+    let stream = || {
+        let frames = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
+        AnswerBody::wrap(StreamBody::new(frames))
+    };
+    let shared = shared();
+    let draining = shared.draining.clone();
+    let mut standing = Response::new(stream());
+    standing.extensions_mut().insert(Standing);
+    let standing = shared.watch(standing).into_body();
+    let mut call = shared.watch(Response::new(stream())).into_body();
+    assert!(shared.metrics.text(0).contains("gatewright_open_answers 2"));
+    draining.cancel();
+    assert!(standing.collect().await.unwrap().to_bytes().is_empty());
+    let open = tokio::time::timeout(std::time::Duration::from_millis(10), call.frame()).await;
+    assert!(open.is_err());
+    drop(call);
+    assert!(shared.metrics.text(0).contains("gatewright_open_answers 0"));
+}
+
+#[tokio::test]
+async fn answers_are_counted_by_what_became_of_them() {
+    let shared = shared();
+    let metrics = shared.metrics.clone();
+    let refusing = service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, Infallible>(gatewright_core::miswired("policy", "Principal"))
+    });
+    let edge = Edge::new(refusing, service_fn(|_| says("metadata")), shared);
+    let request = Request::get("/mcp/x")
+        .header("host", "gw.example")
+        .body(Full::default())
+        .unwrap();
+    let Ok(_answer) = edge
+        .answer(request, SocketAddr::from(([192, 0, 2, 1], 1)))
+        .await;
+    assert!(
+        metrics.text(0).contains("outcome=\"miswired\"} 1"),
+        "{}",
+        metrics.text(0)
+    );
+}

@@ -1,0 +1,14 @@
+//! The identity gateway for the Model Context Protocol.
+
+pub mod config;
+mod directory;
+mod edge;
+mod health;
+mod keys;
+mod metrics;
+mod routing;
+mod sealer;
+
+pub use edge::LoadCertificateError;
+pub use keys::OpenKeyError;
+pub use sealer::FileSealer;
