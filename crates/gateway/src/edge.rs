@@ -22,7 +22,7 @@ pub(crate) use self::{
     body::Watched,
     hosts::Hosts,
     listener::{Bounds, Listener},
-    tls::acceptor,
+    tls::Certificate,
 };
 use crate::{metrics::Metrics, routing::Routing};
 

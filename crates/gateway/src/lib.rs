@@ -1,5 +1,6 @@
 //! The identity gateway for the Model Context Protocol.
 
+pub mod cli;
 pub mod config;
 mod directory;
 mod edge;

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Answering;
+use super::{Answering, Certificate};
 use crate::{config::Limits, metrics::Metrics};
 
 /// How long a pause follows a failure to accept: the usual one, too many open files, does not end at once.
@@ -35,7 +35,7 @@ const PREFACE_LEN: usize = 24;
 #[derive(Clone)]
 pub(crate) struct Bounds {
     pub(crate) limits: Limits,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Certificate>,
     pub(crate) metrics: Metrics,
     /// Every task that is spawned.
     pub(crate) tasks: TaskTracker,
@@ -96,7 +96,8 @@ impl Listener {
             };
             let counted = bounds.metrics.connection();
             let watcher = graceful.watcher();
-            let (http, tls, answer) = (Arc::clone(&http), bounds.tls.clone(), answer.clone());
+            let tls = bounds.tls.as_ref().map(Certificate::acceptor);
+            let (http, answer) = (Arc::clone(&http), answer.clone());
             let (patience, stop, cut) = (
                 bounds.limits.header_timeout,
                 bounds.stop.clone(),

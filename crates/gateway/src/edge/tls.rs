@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::TlsAcceptor;
@@ -30,14 +31,46 @@ pub enum LoadCertificateError {
     },
 }
 
-/// Takes TLS 1.2 and 1.3 connections with the certificate of these files.
-pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, LoadCertificateError> {
+/// A certificate that can be renewed while it is in use. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Certificate {
+    files: Tls,
+    current: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl Certificate {
+    /// The certificate of these files.
+    pub(crate) fn load(files: &Tls) -> Result<Self, LoadCertificateError> {
+        let current = Arc::new(ArcSwap::from_pointee(config(files)?));
+        Ok(Self {
+            files: files.clone(),
+            current,
+        })
+    }
+
+    /// What the files hold now.
+    pub(crate) fn read(&self) -> Result<ServerConfig, LoadCertificateError> {
+        config(&self.files)
+    }
+
+    /// Takes another one for new connections.
+    pub(crate) fn replace(&self, config: ServerConfig) {
+        self.current.store(Arc::new(config));
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+}
+
+/// TLS 1.2 and 1.3.
+fn config(tls: &Tls) -> Result<ServerConfig, LoadCertificateError> {
     let read = |path: &PathBuf| {
         let path = path.clone();
         move |source| LoadCertificateError::Read { path, source }
     };
     let chain = CertificateDer::pem_file_iter(&tls.certificate)
-        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(read(&tls.certificate))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(read(&tls.key))?;
     let unusable = |source| LoadCertificateError::Unusable {
@@ -52,5 +85,50 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, LoadCertificateError> {
         .with_single_cert(chain, key)
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn write(dir: &Path) -> Tls {
+        let made = rcgen::generate_simple_self_signed(["gw.example".to_owned()]).unwrap();
+        let files = Tls {
+            certificate: dir.join("server.pem"),
+            key: dir.join("server.key"),
+        };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = write(dir.path());
+        let certificate = Certificate::load(&files).unwrap();
+        let first = certificate.current.load_full();
+        write(dir.path());
+        certificate.replace(certificate.read().unwrap());
+        assert!(!Arc::ptr_eq(&first, &certificate.current.load_full()));
+        fs::write(&files.certificate, "").unwrap();
+        assert!(certificate.read().is_err());
+        fs::remove_file(&files.key).unwrap();
+        let error = certificate.read().unwrap_err().to_string();
+        assert!(error.contains("server."), "{error}");
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (write(one.path()), write(other.path()));
+        let mixed = Tls {
+            certificate: one.certificate,
+            key: other.key,
+        };
+        assert!(Certificate::load(&mixed).is_err());
+    }
 }

@@ -1,0 +1,174 @@
+//! The command line.
+
+mod explain;
+mod policy;
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Builder;
+
+use crate::config::{LoadConfigError, Organisation, Settings};
+
+/// What a command found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Everything is as it should be.
+    Good,
+    /// It ran, and something is not as it should be.
+    Bad,
+}
+
+type Outcome = Result<Found, Box<dyn Error + Send + Sync>>;
+
+/// What a command ends with when it could not do its work. clap uses the same for wrong usage.
+const COULD_NOT_RUN: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatewright",
+    version,
+    about = "The identity gateway for the Model Context Protocol.",
+    long_about = "The identity gateway for the Model Context Protocol: it knows who is calling, decides per server, tool and \
+        argument what they may do, and writes every call into a log that proves its own integrity.",
+    after_help = "Ends with 0 when all is well, 1 when a check found something wrong, 2 when a command could not do its work\n\
+        (wrong usage, a file that cannot be read, a configuration that cannot be used).",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at the configuration (works offline)
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at roles, grants and policies (works offline)
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read both files and name every mistake with its line (works offline)
+    #[command(after_help = "Example: gatewright config check --config gatewright.toml")]
+    Check(ConfigArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The settings of the process; they name the file of the organisation
+    #[arg(long, short, value_name = "FILE", default_value = "gatewright.toml")]
+    config: PathBuf,
+}
+
+impl ConfigArgs {
+    fn settings(&self) -> Result<Settings, LoadConfigError> {
+        Settings::load(&self.config)
+    }
+
+    fn load(&self) -> Result<(Settings, Organisation), LoadConfigError> {
+        let settings = self.settings()?;
+        let organisation = Organisation::load(&settings)?;
+        Ok((settings, organisation))
+    }
+}
+
+/// Does what the arguments of the process say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Config(ConfigCommand::Check(args)) => check(&args).map(ExitCode::from),
+        Command::Policy(command) => policy::run(command).map(ExitCode::from),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&*error);
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+/// Runs a future to its end on a runtime of its own.
+fn block_on<T, E: From<io::Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+impl From<Found> for ExitCode {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Good => Self::SUCCESS,
+            Found::Bad => Self::FAILURE,
+        }
+    }
+}
+
+fn check(args: &ConfigArgs) -> Outcome {
+    match args.load() {
+        Ok((settings, organisation)) => {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}: no mistakes", settings.file.display())?;
+            writeln!(out, "{}: no mistakes", settings.organisation.display())?;
+            policy::summary(&mut out, &organisation)?;
+            Ok(Found::Good)
+        }
+        Err(error @ LoadConfigError::Invalid(_)) => {
+            complain(&error);
+            Ok(Found::Bad)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells people what went wrong, with what caused it.
+fn complain(error: &dyn Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Many of our messages hold their cause's already.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    // There is nobody to tell that nobody can be told.
+    let _written = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_a_failed_check_and_a_missing_file_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("gatewright.toml");
+        let args = ConfigArgs {
+            config: config.clone(),
+        };
+        assert!(check(&args).is_err());
+        std::fs::write(&config, "public_url = 'https://gw.example'\ntypo = 1").unwrap();
+        assert_eq!(check(&args).unwrap(), Found::Bad);
+        std::fs::write(&config, "public_url = 'https://gw.example'").unwrap();
+        assert!(check(&args).is_err(), "there is no org.toml");
+        std::fs::write(dir.path().join("org.toml"), "").unwrap();
+        assert_eq!(check(&args).unwrap(), Found::Good);
+    }
+}
