@@ -247,42 +247,4 @@ impl AsyncWrite for Impatient {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_says_nothing_fails_in_time() {
-        let (_theirs, ours) = tokio::io::duplex(64);
-        let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
-        let failed = stream.read(&mut [0; 64]).await.unwrap_err();
-        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_part_of_the_preface_is_not_enough() {
-        let (mut theirs, ours) = tokio::io::duplex(64);
-        let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
-        tokio::io::AsyncWriteExt::write_all(&mut theirs, b"PRI * HTTP/2.0")
-            .await
-            .unwrap();
-        assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 14);
-        assert!(stream.read(&mut [0; 64]).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_began_may_be_silent() {
-        let (mut theirs, ours) = tokio::io::duplex(64);
-        let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
-        tokio::io::AsyncWriteExt::write_all(&mut theirs, b"GET /mcp/billing HTTP/1.1\r\n")
-            .await
-            .unwrap();
-        assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 27);
-        assert!(
-            timeout(Duration::from_secs(60), stream.read(&mut [0; 64]))
-                .await
-                .is_err()
-        );
-    }
-}
+mod tests;
