@@ -1,0 +1,179 @@
+//! Requests of nobody: the first few are written one by one, the rest is counted (invariant 13).
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use gatewright_core::{Draft, Refused, ServerName, TenantId, Timestamp};
+
+use crate::{AuditSink, Held, Record, record::Counted};
+
+/// After this long what was counted is written, and the first few are written one by one again.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// So many of one kind from one network are written one by one.
+const FIRST: u64 = 3;
+/// So many of one tenant are, from all networks together.
+const FIRST_OF_TENANT: u32 = 100;
+/// Networks are told apart until there are so many kinds.
+const MOST: usize = 512;
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: TenantId,
+    server: ServerName,
+    refused: Option<(&'static str, &'static str)>,
+    from: Network,
+}
+
+/// Where a request came from, coarse enough that one owner is one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    V4([u8; 3]),
+    V6([u16; 4]),
+    Unknown,
+    /// Networks beyond those that are told apart.
+    Others,
+}
+
+#[derive(Debug)]
+struct Count {
+    seen: u64,
+    counted: u64,
+    since: Timestamp,
+    last: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    began: Option<Timestamp>,
+    counts: HashMap<Key, Count>,
+    written: HashMap<TenantId, u32>,
+}
+
+/// Counts requests of nobody, and hands the counts to the sink in time.
+pub(crate) struct Anonymous<S: AuditSink> {
+    sink: Arc<S>,
+    state: Mutex<State>,
+}
+
+impl<S: AuditSink> Anonymous<S> {
+    pub(crate) fn new(sink: Arc<S>) -> Self {
+        Self {
+            sink,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this request is to be written by itself; otherwise it is counted.
+    pub(crate) fn is_among_first(&self, draft: &Draft, now: Timestamp) -> bool {
+        let Some(mut key) = draft.read(|fields| {
+            let route = fields.route.as_ref()?;
+            let refused = fields.refusal.as_ref().map(|refusal| refusal.refused);
+            Some(Key {
+                tenant: route.tenant().clone(),
+                server: route.server().clone(),
+                refused: refused.map(|refused| (refused.layer, refused.code)),
+                from: Network::of(fields.peer.map(|peer| peer.ip())),
+            })
+        }) else {
+            return true;
+        };
+        self.flush(now);
+        let mut state = self.state();
+        state.began.get_or_insert(now);
+        if state.counts.len() >= MOST && !state.counts.contains_key(&key) {
+            key.from = Network::Others;
+        }
+        let written = state.written.entry(key.tenant.clone()).or_default();
+        let room = *written < FIRST_OF_TENANT;
+        let written_before = *written;
+        let tenant = key.tenant.clone();
+        let count = state.counts.entry(key).or_insert(Count {
+            seen: 0,
+            counted: 0,
+            since: now,
+            last: now,
+        });
+        count.seen += 1;
+        if room && count.seen <= FIRST {
+            state.written.insert(tenant, written_before + 1);
+            return true;
+        }
+        if count.counted == 0 {
+            count.since = now;
+        }
+        count.counted += 1;
+        count.last = now;
+        false
+    }
+
+    fn drain(&self, now: Timestamp, due: impl Fn(Timestamp) -> bool) {
+        let mut state = self.state();
+        if !state.began.is_some_and(due) {
+            return;
+        }
+        let State { counts, .. } = std::mem::take(&mut *state);
+        drop(state);
+        for (key, count) in counts.into_iter().filter(|(_, count)| count.counted > 0) {
+            let counted = Counted {
+                tenant: key.tenant,
+                server: key.server,
+                refused: key.refused.map(|(layer, code)| Refused { layer, code }),
+                from: key.from.to_string(),
+                count: count.counted,
+                since: count.since,
+                last: count.last,
+            };
+            self.sink.enqueue(Record::aggregate(counted, now));
+        }
+    }
+}
+
+impl<S: AuditSink> Held for Anonymous<S> {
+    fn flush(&self, now: Timestamp) {
+        self.drain(now, |began| now.since(began) >= INTERVAL);
+    }
+
+    fn flush_all(&self, now: Timestamp) {
+        self.drain(now, |_| true);
+    }
+}
+
+impl Network {
+    fn of(peer: Option<IpAddr>) -> Self {
+        match peer.map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V4(ip)) => {
+                let [a, b, c, _] = ip.octets();
+                Self::V4([a, b, c])
+            }
+            Some(IpAddr::V6(ip)) => {
+                let [a, b, c, d, ..] = ip.segments();
+                Self::V6([a, b, c, d])
+            }
+            None => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
+            Self::V6([a, b, c, d]) => {
+                let ip = std::net::Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0);
+                write!(f, "{ip}/64")
+            }
+            Self::Unknown => f.write_str("unknown"),
+            Self::Others => f.write_str("others"),
+        }
+    }
+}

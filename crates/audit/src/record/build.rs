@@ -1,0 +1,209 @@
+//! The makers of records.
+
+use std::time::Duration;
+
+use gatewright_core::{Draft, DraftFields, DraftRefusal, Refused, ServerName, TenantId, Timestamp};
+
+use super::{
+    Record, RecordKind,
+    parts::{
+        AggregateRecord, CallRecord, DecisionRecord, LostRecord, OutcomeRecord, RecoveredRecord,
+        RefusalRecord, TimingsRecord, WhoRecord, WriterRecord,
+    },
+};
+use crate::{chain::Digest, text::bounded};
+
+/// Requests that were counted in place of being written one by one.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) tenant: TenantId,
+    pub(crate) server: ServerName,
+    pub(crate) refused: Option<Refused>,
+    /// Network of the peers, or what stands for all of them.
+    pub(crate) from: String,
+    pub(crate) count: u64,
+    pub(crate) since: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+impl Record {
+    fn bare(kind: RecordKind, tenant: TenantId, time: Timestamp) -> Self {
+        Self {
+            v: 1,
+            kind,
+            time,
+            ms: time.millis(),
+            reference: None,
+            tenant,
+            server: None,
+            resource: None,
+            peer: None,
+            who: None,
+            for_whom: None,
+            call: None,
+            decision: None,
+            credential: None,
+            refusal: None,
+            outcome: None,
+            timings: None,
+            trace: None,
+            aggregate: None,
+            writer: None,
+            lost: None,
+            recovered: None,
+            anonymous: false,
+        }
+    }
+
+    /// What every record of a request has; `None` for a draft without a route, which has no tenant.
+    fn of_request(kind: RecordKind, fields: &DraftFields, time: Timestamp) -> Option<Self> {
+        let route = fields.route.as_ref()?;
+        let mut record = Self::bare(kind, route.tenant().clone(), time);
+        record.reference = Some(fields.reference);
+        record.server = Some(route.server().clone());
+        record.refusal = fields.refusal.as_ref().map(RefusalRecord::of);
+        record.credential = fields.credential.as_deref().map(bounded);
+        Some(record)
+    }
+
+    /// Who asked for what, and what was decided.
+    fn with_call(mut self, fields: &DraftFields) -> Self {
+        let log_contents = fields.route.as_ref().is_some_and(|route| {
+            self.resource = Some(route.resource().to_owned());
+            route.profile().log_contents
+        });
+        if let Some(principal) = &fields.principal {
+            let (who, for_whom) = WhoRecord::of(principal);
+            self.who = Some(who);
+            self.for_whom = for_whom;
+        }
+        self.call = fields
+            .call
+            .as_ref()
+            .map(|call| CallRecord::of(call, log_contents));
+        self.decision = fields.decision.as_ref().map(DecisionRecord::of);
+        self.trace = fields.trace.as_ref().map(|trace| trace.traceparent.clone());
+        self
+    }
+
+    /// A call that is about to reach its server.
+    pub(crate) fn admitted(draft: &Draft, time: Timestamp) -> Option<Self> {
+        draft.read(|fields| {
+            let mut record =
+                Self::of_request(RecordKind::Admitted, fields, time)?.with_call(fields);
+            record.timings = Some(TimingsRecord {
+                admitted_ms: Some(millis(time.since(fields.started))),
+                first_byte_ms: None,
+                total_ms: None,
+            });
+            Some(record)
+        })
+    }
+
+    /// How a request ended that was admitted, refused or merely answered.
+    pub(crate) fn ended(
+        draft: &Draft,
+        outcome: OutcomeRecord,
+        first_byte: Option<Timestamp>,
+        time: Timestamp,
+    ) -> Option<Self> {
+        draft.read(|fields| {
+            let kind = match &fields.refusal {
+                _ if fields.admitted => RecordKind::Outcome,
+                Some(_) => RecordKind::Refused,
+                None => RecordKind::Answered,
+            };
+            let mut record = Self::of_request(kind, fields, time)?;
+            if kind != RecordKind::Outcome {
+                record = record.with_call(fields);
+                record.peer = fields.peer.map(|peer| peer.to_string());
+                record.anonymous = nobodys(fields);
+            }
+            let after = |at: Timestamp| millis(at.since(fields.started));
+            record.outcome = Some(outcome);
+            record.timings = Some(TimingsRecord {
+                admitted_ms: None,
+                first_byte_ms: first_byte.map(after),
+                total_ms: Some(after(time)),
+            });
+            Some(record)
+        })
+    }
+
+    /// Requests that were counted.
+    pub(crate) fn aggregate(counted: Counted, time: Timestamp) -> Self {
+        let mut record = Self::bare(RecordKind::Aggregate, counted.tenant, time);
+        record.server = Some(counted.server);
+        record.refusal = counted.refused.map(|refused| {
+            RefusalRecord::of(&DraftRefusal {
+                refused,
+                detail: None,
+            })
+        });
+        record.aggregate = Some(AggregateRecord {
+            count: counted.count,
+            from: counted.from,
+            since_ms: counted.since.millis(),
+            last_ms: counted.last.millis(),
+        });
+        record.anonymous = true;
+        record
+    }
+
+    /// A writer begins or ends, or takes the reserved space.
+    pub(crate) fn of_writer(
+        kind: RecordKind,
+        tenant: TenantId,
+        name: &str,
+        time: Timestamp,
+    ) -> Self {
+        let mut record = Self::bare(kind, tenant, time);
+        record.writer = Some(WriterRecord {
+            name: name.to_owned(),
+            software: "gatewright",
+            version: env!("CARGO_PKG_VERSION"),
+        });
+        record
+    }
+
+    /// Records that could not be written.
+    pub(crate) fn lost(tenant: TenantId, count: u64, since: Timestamp, time: Timestamp) -> Self {
+        let mut record = Self::bare(RecordKind::Lost, tenant, time);
+        record.lost = Some(LostRecord {
+            count,
+            since_ms: since.millis(),
+        });
+        record
+    }
+
+    /// An unfinished line of `file` that was moved aside.
+    pub(crate) fn recovered(
+        tenant: TenantId,
+        file: &str,
+        moved_to: &str,
+        cut: &[u8],
+        time: Timestamp,
+    ) -> Self {
+        let mut record = Self::bare(RecordKind::Recovered, tenant, time);
+        record.recovered = Some(RecoveredRecord {
+            file: file.to_owned(),
+            moved_to: moved_to.to_owned(),
+            bytes: cut.len() as u64,
+            sha256: Digest::of(&[cut]),
+        });
+        record
+    }
+}
+
+/// Whether the request is one of nobody that reached no server.
+pub(crate) fn is_anonymous(draft: &Draft) -> bool {
+    draft.read(nobodys)
+}
+
+fn nobodys(fields: &DraftFields) -> bool {
+    fields.principal.is_none() && !fields.admitted
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
