@@ -14,6 +14,8 @@ mod record;
 mod segments;
 mod service;
 mod sink;
+#[cfg(test)]
+mod testing;
 mod text;
 mod verify;
 

@@ -8,6 +8,8 @@ use std::{
 
 /// No line of a log is longer than this, in bytes.
 pub(crate) const LONGEST_LINE: usize = 1024 * 1024;
+/// A checkpoint names every chain, so its line is longer than that of a record.
+pub(crate) const LONGEST_CHECKPOINT: usize = 64 * 1024 * 1024;
 const CHUNK: usize = 8 * 1024;
 
 /// What comes next in a segment.
@@ -73,14 +75,20 @@ pub(crate) struct Backwards {
     file: File,
     /// Everything from here on was read.
     end: u64,
+    longest: usize,
 }
 
 impl Backwards {
     /// Starts at the end; also returns how many bytes there follow the last line feed.
     pub(crate) fn new(file: File) -> io::Result<(Self, u64)> {
+        Self::with_longest(file, LONGEST_LINE)
+    }
+
+    /// The same for lines of up to `longest` bytes.
+    pub(crate) fn with_longest(file: File, longest: usize) -> io::Result<(Self, u64)> {
         let length = file.metadata()?.len();
         let end = after_last_line_feed(&file, length)?;
-        Ok((Self { file, end }, length - end))
+        Ok((Self { file, end, longest }, length - end))
     }
 
     /// Where the part begins that was read.
@@ -96,7 +104,7 @@ impl Backwards {
         let start = after_last_line_feed(&self.file, line_feed)?;
         let length = usize::try_from(line_feed - start)
             .ok()
-            .filter(|length| *length <= LONGEST_LINE)
+            .filter(|length| *length <= self.longest)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a line is too long"))?;
         let mut line = vec![0; length];
         self.file.read_exact_at(&mut line, start)?;

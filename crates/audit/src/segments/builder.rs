@@ -162,7 +162,9 @@ impl SegmentFilesBuilder {
         let key = CheckpointKey::load_or_create(&key_path)?;
         let public = layout::public_key(&dir, &self.writer);
         fs::write(&public, key.public().to_pem()).map_err(failed(&public))?;
-        recover::cut_checkpoints(&layout::checkpoints(&dir, &self.writer))?;
+        if let Some(checkpoint) = recover::last_checkpoint(&dir, &self.writer)? {
+            recover::hold_against(&dir, &self.writer, &checkpoint)?;
+        }
 
         let reserve = Reserve::new(layout::reserve(&dir, &self.writer), self.reserve_bytes);
         if let Err(error) = reserve.fill() {

@@ -13,11 +13,15 @@ pub(super) fn sign(shared: &Shared, key: &CheckpointKey) -> Result<Checkpoint, A
         .since_checkpoint
         .store(0, std::sync::atomic::Ordering::Relaxed);
     let mut heads = Vec::new();
+    // One tenant's chain that is broken off leaves the others their checkpoint.
+    let mut broken = None;
     let own = shared.open_chains();
     for (tenant, chain) in &own {
         // Durable first: a checkpoint that names what a loss of power can take would accuse nobody's deed.
-        let head = chain.sync()?;
-        heads.push(ChainHead::new(tenant, &setting.writer, head));
+        match chain.sync() {
+            Ok(head) => heads.push(ChainHead::new(tenant, &setting.writer, head)),
+            Err(error) => broken = Some(error),
+        }
     }
     for (tenant, writer) in layout::chains(&setting.dir)? {
         if writer == setting.writer && own.iter().any(|(open, _)| *open == tenant) {
@@ -38,5 +42,5 @@ pub(super) fn sign(shared: &Shared, key: &CheckpointKey) -> Result<Checkpoint, A
     let mut file = layout::private_append(&layout::checkpoints(&setting.dir, &setting.writer))?;
     file.write_all(line.as_bytes())?;
     file.sync_all()?;
-    Ok(checkpoint)
+    broken.map_or(Ok(checkpoint), Err)
 }

@@ -9,9 +9,10 @@ use std::{
 use gatewright_core::TenantId;
 
 use crate::{
+    Checkpoint,
     chain::{Head, Line},
     layout,
-    lines::{Backwards, LONGEST_LINE},
+    lines::{Backwards, LONGEST_CHECKPOINT, LONGEST_LINE},
 };
 
 /// Why a chain cannot be continued.
@@ -29,10 +30,17 @@ pub enum RecoverError {
     /// Its last line is not one that this software wrote. To continue it would hide that.
     #[error(
         "the last record in `{}` is damaged: `gatewright audit verify` says what else is; \
-         move the directory aside to begin a new chain",
+         move the log's directory aside to begin a new one",
         .0.display()
     )]
     Damaged(PathBuf),
+    /// It ends before a record that a checkpoint names, or with another. A crash does not do that.
+    #[error(
+        "`{}` is not what the last checkpoint names: `gatewright audit verify` says more; \
+         move the log's directory aside to begin a new one",
+        .0.display()
+    )]
+    Shortened(PathBuf),
 }
 
 /// Where a chain ends.
@@ -132,19 +140,51 @@ pub(crate) fn cut(
     Ok(bytes)
 }
 
-/// Takes an unfinished last line from a file of checkpoints: nothing was promised on it.
-pub(crate) fn cut_checkpoints(path: &Path) -> Result<(), RecoverError> {
+/// The last checkpoint of a writer. Takes an unfinished line after it out: nothing was promised on it.
+pub(crate) fn last_checkpoint(
+    dir: &Path,
+    writer: &str,
+) -> Result<Option<Checkpoint>, RecoverError> {
+    let path = layout::checkpoints(dir, writer);
     let failed = |source| RecoverError::Io {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     };
-    if !fs::exists(path).map_err(failed)? {
-        return Ok(());
+    if !fs::exists(&path).map_err(failed)? {
+        return Ok(None);
     }
-    let (lines, unfinished) = File::open(path).and_then(Backwards::new).map_err(failed)?;
+    let open = || Backwards::with_longest(File::open(&path)?, LONGEST_CHECKPOINT);
+    let (mut lines, unfinished) = open().map_err(failed)?;
     if unfinished > 0 {
-        let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
         file.set_len(lines.position()).map_err(failed)?;
+    }
+    let Some(line) = lines.line().map_err(failed)? else {
+        return Ok(None);
+    };
+    let checkpoint = std::str::from_utf8(&line).ok().and_then(Checkpoint::parse);
+    checkpoint
+        .map(Some)
+        .ok_or_else(|| RecoverError::Damaged(path.clone()))
+}
+
+/// Refuses to go on with a chain that lacks what was durable when the checkpoint was signed: what is written
+/// after it would hide that.
+pub(crate) fn hold_against(
+    dir: &Path,
+    writer: &str,
+    checkpoint: &Checkpoint,
+) -> Result<(), RecoverError> {
+    for named in checkpoint
+        .heads()
+        .iter()
+        .filter(|named| named.writer == writer)
+    {
+        let head = tail(dir, &named.tenant, writer)?.head;
+        if head.seq < named.seq || (head.seq == named.seq && head.hash != named.hash) {
+            let chain = layout::chain_dir(dir, &named.tenant, writer);
+            return Err(RecoverError::Shortened(chain));
+        }
     }
     Ok(())
 }

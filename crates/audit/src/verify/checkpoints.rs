@@ -14,24 +14,28 @@ use crate::{
     Checkpoint, PublicKey,
     chain::Digest,
     layout,
-    lines::{Lines, Next},
+    lines::{LONGEST_CHECKPOINT, Lines, Next},
 };
 
-/// A checkpoint names every chain, so its line is longer than that of a record; in bytes.
-const LONGEST_CHECKPOINT: usize = 64 * 1024 * 1024;
+/// So many hashes of checkpoints in the log are kept.
+const MOST_POINTS: usize = 250_000;
 
 /// A hash that a checkpoint names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub(super) hash: Digest,
     /// From the checkpoint that the caller gave.
     pub(super) outside: bool,
 }
 
-/// The hashes that checkpoints name: of the one from outside, and of the last of each writer. Earlier ones in
-/// the log add nothing: the chain up to the last holds them.
+/// The hashes that checkpoints name: the one from outside, and those in the log. Earlier ones count like the
+/// last: a chain that was cut and then gone on with fits later ones only.
 #[derive(Default)]
-pub(super) struct Points(BTreeMap<(TenantId, String), Named>);
+pub(super) struct Points {
+    chains: BTreeMap<(TenantId, String), Named>,
+    kept: usize,
+    left_out: u64,
+}
 
 impl Points {
     pub(super) fn read(
@@ -58,9 +62,13 @@ impl Points {
             source,
         };
         for writer in layout::writers_with(dir, "checkpoints.", ".jsonl").map_err(failed)? {
-            if let Some(last) = read_file(dir, &writer, &keys, report)? {
-                points.add(&last, false);
-            }
+            points.read_file(dir, &writer, &keys, report)?;
+        }
+        if points.left_out > 0 {
+            report.notes.push(format!(
+                "{} checkpoints in the log were too many to hold against the chains",
+                points.left_out
+            ));
         }
         Ok(points)
     }
@@ -69,24 +77,82 @@ impl Points {
         for head in checkpoint.heads() {
             let chain = (head.tenant.clone(), head.writer.clone());
             let hash = head.hash;
-            let named = self.0.entry(chain).or_default();
-            named
-                .entry(head.seq)
-                .or_default()
-                .push(Point { hash, outside });
+            let named = self.chains.entry(chain).or_default();
+            let named = named.entry(head.seq).or_default();
+            let point = Point { hash, outside };
+            if !named.contains(&point) {
+                named.push(point);
+                self.kept += 1;
+            }
         }
+    }
+
+    /// Reads the checkpoints of a writer.
+    fn read_file(
+        &mut self,
+        dir: &Path,
+        writer: &str,
+        keys: &[PublicKey],
+        report: &mut Report,
+    ) -> Result<(), VerifyLogError> {
+        let path = layout::checkpoints(dir, writer);
+        let failed = |source: io::Error| VerifyLogError {
+            path: path.clone(),
+            source,
+        };
+        let file = File::open(&path).map_err(failed)?;
+        let mut lines = Lines::with_longest(file, LONGEST_CHECKPOINT);
+        let mut last = None;
+        for number in 1.. {
+            let checkpoint = match lines.advance().map_err(failed)? {
+                Next::End | Next::Unfinished => break,
+                Next::TooLong => None,
+                Next::Line => std::str::from_utf8(lines.line())
+                    .ok()
+                    .and_then(Checkpoint::parse),
+            };
+            let problem = match checkpoint {
+                None => Problem::BadCheckpoint,
+                Some(checkpoint)
+                    if !keys.is_empty() && !keys.iter().any(|key| checkpoint.is_signed_by(key)) =>
+                {
+                    Problem::CheckpointUnsigned
+                }
+                Some(checkpoint) => {
+                    report.checkpoints += 1;
+                    if self.kept < MOST_POINTS {
+                        self.add(&checkpoint, false);
+                    } else {
+                        self.left_out += 1;
+                        last = Some(checkpoint);
+                    }
+                    continue;
+                }
+            };
+            report.findings.push(Finding {
+                writer: Some(writer.to_owned()),
+                line: Some(number),
+                ..Finding::at(relative(dir, &path), problem)
+            });
+            // One is enough to distrust what follows; it is not held against the chains.
+            break;
+        }
+        if let Some(last) = last {
+            self.add(&last, false);
+        }
+        Ok(())
     }
 
     /// Takes out what is named of a chain.
     pub(super) fn of(&mut self, tenant: &TenantId, writer: &str) -> Named {
-        self.0
+        self.chains
             .remove(&(tenant.clone(), writer.to_owned()))
             .unwrap_or_default()
     }
 
     /// Chains that were not taken out, and the last record that is named of each.
     pub(super) fn rest(self) -> impl Iterator<Item = ((TenantId, String), u64)> {
-        self.0
+        self.chains
             .into_iter()
             .filter_map(|(chain, named)| Some((chain, *named.keys().next_back()?)))
     }
@@ -116,55 +182,6 @@ fn keys(
         }
     }
     Ok(keys)
-}
-
-/// Reads a writer's checkpoints, and returns the last.
-fn read_file(
-    dir: &Path,
-    writer: &str,
-    keys: &[PublicKey],
-    report: &mut Report,
-) -> Result<Option<Checkpoint>, VerifyLogError> {
-    let path = layout::checkpoints(dir, writer);
-    let failed = |source: io::Error| VerifyLogError {
-        path: path.clone(),
-        source,
-    };
-    let file = File::open(&path).map_err(failed)?;
-    let mut lines = Lines::with_longest(file, LONGEST_CHECKPOINT);
-    let mut last = None;
-    let mut number = 0;
-    loop {
-        let next = lines.advance().map_err(failed)?;
-        number += 1;
-        let checkpoint = match next {
-            Next::End | Next::Unfinished => return Ok(last),
-            Next::TooLong => None,
-            Next::Line => std::str::from_utf8(lines.line())
-                .ok()
-                .and_then(Checkpoint::parse),
-        };
-        let problem = match &checkpoint {
-            None => Some(Problem::BadCheckpoint),
-            Some(checkpoint)
-                if !keys.is_empty() && !keys.iter().any(|key| checkpoint.is_signed_by(key)) =>
-            {
-                Some(Problem::CheckpointUnsigned)
-            }
-            Some(_) => None,
-        };
-        if let Some(problem) = problem {
-            report.findings.push(Finding {
-                writer: Some(writer.to_owned()),
-                line: Some(number),
-                ..Finding::at(relative(dir, &path), problem)
-            });
-            // One is enough to distrust the file; what it says is not held against the chains.
-            return Ok(last);
-        }
-        report.checkpoints += 1;
-        last = checkpoint;
-    }
 }
 
 fn relative(dir: &Path, path: &Path) -> PathBuf {
