@@ -1,0 +1,201 @@
+//! Which claim says what: from the claims of a token to an identity.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use gatewright_core::{Group, Identity, Method, Party, Subject, Timestamp};
+use gatewright_jose::Claims;
+use serde_json::Value;
+
+use super::TrustedIssuer;
+
+/// Longer lists of groups, roles and scopes than anybody has.
+const MAX_LIST: usize = 4096;
+/// Longer names than anybody has, in bytes.
+const MAX_NAME: usize = 1024;
+
+/// Why the claims of a good token name nobody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MapClaimsError {
+    /// A claim that the configuration names is not there.
+    #[error("the token has no `{0}`")]
+    Missing(String),
+    /// A claim has another form than it should.
+    #[error("the token's `{0}` is not of the right form")]
+    Form(String),
+    /// The groups are not in the token (OpenID Connect Core §5.6.2, as Entra ID does for long lists). Without them a rule
+    /// that forbids something to a group would not be applied.
+    #[error(
+        "the token does not list the groups themselves: the issuer has to send them, or fewer of them"
+    )]
+    GroupsElsewhere,
+}
+
+impl MapClaimsError {
+    /// A stable code in kebab case, for records and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "missing-claim",
+            Self::Form(_) => "malformed-claim",
+            Self::GroupsElsewhere => "groups-elsewhere",
+        }
+    }
+}
+
+impl TrustedIssuer {
+    /// Whom the claims name.
+    ///
+    /// - With `act` it is a delegation: the outermost actor acts for the subject. Actors within it are the history and
+    ///   decide nothing (RFC 8693 §4.1).
+    /// - A subject that is the client itself is an agent on its own behalf (RFC 9068 §2.2, client credentials).
+    /// - Anything else is a person. Groups and roles are those of the subject.
+    pub(super) fn identity(&self, claims: &Claims) -> Result<Identity, MapClaimsError> {
+        let client = self.client(claims)?;
+        let mut identity = match claims.get("act") {
+            Some(act) => Identity::delegated(self.person(claims)?, self.actor(act)?),
+            // The claim that names people says nothing of a client.
+            None if client == Some(claims.subject()) => {
+                Identity::agent(self.party(claims, claims.subject())?)
+            }
+            None => Identity::user(self.person(claims)?),
+        };
+        identity.scopes = Some(scopes(claims)?);
+        identity.client_id = client.map(Arc::from);
+        identity.method = Method::AccessToken;
+        identity.authenticated_at = moment(claims, "auth_time")?;
+        identity.acr = optional(claims, "acr")?.map(Arc::from);
+        identity.expires_at = Some(claims.expires_at());
+        Ok(identity)
+    }
+
+    fn person(&self, claims: &Claims) -> Result<Party, MapClaimsError> {
+        let id = optional(claims, &self.user_claim)?;
+        let id = id.ok_or_else(|| MapClaimsError::Missing(self.user_claim.clone()))?;
+        self.party(claims, id)
+    }
+
+    fn party(&self, claims: &Claims, id: &str) -> Result<Party, MapClaimsError> {
+        let mut party = Party::new(Subject::new(self.id(), id)).with_groups(self.groups(claims)?);
+        if let Some(claim) = &self.roles_claim {
+            party = party.with_roles(list(claims, claim)?);
+        }
+        if let Some(claim) = &self.name_claim
+            && let Some(name) = optional(claims, claim)?
+        {
+            party = party.with_name(name);
+        }
+        Ok(party)
+    }
+
+    fn client<'a>(&self, claims: &'a Claims) -> Result<Option<&'a str>, MapClaimsError> {
+        match &self.client_claim {
+            Some(claim) => optional(claims, claim),
+            None => match optional(claims, "client_id")? {
+                Some(client) => Ok(Some(client)),
+                None => optional(claims, "azp"),
+            },
+        }
+    }
+
+    fn groups(&self, claims: &Claims) -> Result<Vec<Group>, MapClaimsError> {
+        let Some(claim) = &self.groups_claim else {
+            return Ok(Vec::new());
+        };
+        let elsewhere = claims.get("_claim_names").and_then(Value::as_object);
+        if elsewhere.is_some_and(|names| names.contains_key(claim))
+            || claims.get("hasgroups").is_some()
+        {
+            return Err(MapClaimsError::GroupsElsewhere);
+        }
+        let names = list(claims, claim)?;
+        Ok(names
+            .into_iter()
+            .map(|name| Group::new(self.id(), name))
+            .collect())
+    }
+
+    fn actor(&self, act: &Value) -> Result<Party, MapClaimsError> {
+        let form = || MapClaimsError::Form("act".to_owned());
+        let act = act.as_object().ok_or_else(form)?;
+        // An issuer vouches for its own agents: it must not name one of another issuer.
+        if act.get("iss").is_some_and(|issuer| issuer != self.id()) {
+            return Err(form());
+        }
+        let id = act.get("sub").and_then(short).ok_or_else(form)?;
+        Ok(Party::new(Subject::new(self.id(), id)))
+    }
+}
+
+/// A claim by its name; where there is none of that name, by its path (`realm_access.roles`).
+fn find<'a>(claims: &'a Claims, name: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    rest.split('.')
+        .try_fold(claims.get(first)?, |value, part| value.get(part))
+}
+
+fn short(value: &Value) -> Option<&str> {
+    let text = value.as_str()?;
+    (!text.is_empty() && text.len() <= MAX_NAME).then_some(text)
+}
+
+fn optional<'a>(claims: &'a Claims, claim: &str) -> Result<Option<&'a str>, MapClaimsError> {
+    let form = || MapClaimsError::Form(claim.to_owned());
+    find(claims, claim)
+        .map(|value| short(value).ok_or_else(form))
+        .transpose()
+}
+
+/// A list of strings; one string is a list of one.
+fn list<'a>(claims: &'a Claims, claim: &str) -> Result<Vec<&'a str>, MapClaimsError> {
+    let form = || MapClaimsError::Form(claim.to_owned());
+    match find(claims, claim) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(values)) if values.len() <= MAX_LIST => values
+            .iter()
+            .map(|value| short(value).ok_or_else(form))
+            .collect(),
+        Some(one) => Ok(vec![short(one).ok_or_else(form)?]),
+    }
+}
+
+/// `scope`, words with spaces between (RFC 9068 §2.2.3); some issuers send `scp`, in that form or as a list. A token
+/// without any has the scopes of nobody.
+fn scopes(claims: &Claims) -> Result<BTreeSet<Arc<str>>, MapClaimsError> {
+    let claim = if claims.get("scope").is_some() {
+        "scope"
+    } else {
+        "scp"
+    };
+    let form = || MapClaimsError::Form(claim.to_owned());
+    let mut scopes = BTreeSet::new();
+    let texts: Vec<&str> = match claims.get(claim) {
+        None => Vec::new(),
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(values)) => values
+            .iter()
+            .map(|value| value.as_str().ok_or_else(form))
+            .collect::<Result<_, _>>()?,
+        Some(_) => return Err(form()),
+    };
+    for scope in texts.into_iter().flat_map(str::split_ascii_whitespace) {
+        if scopes.len() >= MAX_LIST {
+            return Err(form());
+        }
+        scopes.insert(Arc::from(scope));
+    }
+    Ok(scopes)
+}
+
+fn moment(claims: &Claims, claim: &str) -> Result<Option<Timestamp>, MapClaimsError> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(seconds) => Ok(Some(Timestamp::from_secs(seconds))),
+            None => Err(MapClaimsError::Form(claim.to_owned())),
+        },
+    }
+}

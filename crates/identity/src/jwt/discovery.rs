@@ -1,0 +1,136 @@
+//! From an issuer's identifier to its keys.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use gatewright_egress::{Class, Egress};
+use gatewright_jose::{FetchKeys, FetchKeysError, KeySet, fetch_document, fetch_keys};
+use serde_json::Value;
+use url::Url;
+
+use super::TrustedIssuer;
+
+/// Finds the keys by the issuer's metadata: RFC 8414, or OpenID Connect Discovery.
+pub(super) struct Discovery {
+    egress: Egress,
+    issuer: String,
+    places: Vec<Url>,
+    url: Url,
+}
+
+impl Discovery {
+    pub(super) fn new(egress: &Egress, issuer: &TrustedIssuer) -> Self {
+        Self {
+            egress: egress.clone(),
+            issuer: issuer.id().to_owned(),
+            places: places(issuer.url()),
+            url: issuer.url().clone(),
+        }
+    }
+
+    /// Where the metadata at `place` says that the keys are.
+    async fn keys_url(&self, place: &Url) -> Result<Url, FetchKeysError> {
+        let metadata = fetch_document(&self.egress, Class::Operator, place).await?;
+        let invalid = |problem| FetchKeysError::Metadata {
+            issuer: self.issuer.clone(),
+            problem,
+        };
+        // RFC 8414 §3.3: exactly the issuer that was asked for, or an issuer could speak for another.
+        if metadata.get("issuer").and_then(Value::as_str) != Some(&self.issuer) {
+            return Err(invalid("is that of another issuer"));
+        }
+        let url = metadata.get("jwks_uri").and_then(Value::as_str);
+        let url = url.ok_or_else(|| invalid("has no `jwks_uri`"))?;
+        Url::parse(url).map_err(|_no_url| invalid("has a `jwks_uri` that is no URL"))
+    }
+
+    /// The operator chose the issuer and its host. Where the issuer points elsewhere, it is the issuer who chose.
+    fn class(&self, keys: &Url) -> Class {
+        if keys.host() == self.url.host() && keys.scheme() == self.url.scheme() {
+            Class::Operator
+        } else {
+            Class::Foreign
+        }
+    }
+}
+
+#[async_trait]
+impl FetchKeys for Discovery {
+    async fn fetch(&self) -> Result<KeySet, FetchKeysError> {
+        let mut first = None;
+        for place in &self.places {
+            match self.keys_url(place).await {
+                Ok(url) => return fetch_keys(&self.egress, self.class(&url), &url).await,
+                // There is nothing here; the next place may have it.
+                Err(
+                    error @ FetchKeysError::Status {
+                        status: 400..500, ..
+                    },
+                ) => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first.unwrap_or(FetchKeysError::Metadata {
+            issuer: self.issuer.clone(),
+            problem: "is nowhere",
+        }))
+    }
+}
+
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Discovery").field(&self.issuer).finish()
+    }
+}
+
+/// Where the metadata of an issuer may be, in the order of the MCP specification: with the well-known part between
+/// host and path (RFC 8414 §3.1), and after the path (OpenID Connect Discovery §4).
+fn places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let mut paths = vec![
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+    ];
+    if !path.is_empty() {
+        paths.push(format!("{path}/.well-known/openid-configuration"));
+    }
+    let at = |path: &String| {
+        let mut url = issuer.clone();
+        url.set_path(path);
+        url
+    };
+    paths.iter().map(at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places_of(issuer: &str) -> Vec<String> {
+        let places = places(&Url::parse(issuer).unwrap());
+        places.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn metadata_is_looked_for_in_the_order_of_the_specification() {
+        assert_eq!(
+            places_of("https://as.example/t1"),
+            [
+                "https://as.example/.well-known/oauth-authorization-server/t1",
+                "https://as.example/.well-known/openid-configuration/t1",
+                "https://as.example/t1/.well-known/openid-configuration",
+            ]
+        );
+        for root in ["https://as.example", "https://as.example/"] {
+            assert_eq!(
+                places_of(root),
+                [
+                    "https://as.example/.well-known/oauth-authorization-server",
+                    "https://as.example/.well-known/openid-configuration",
+                ]
+            );
+        }
+    }
+}

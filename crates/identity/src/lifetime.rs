@@ -1,0 +1,155 @@
+//! How long an answer may stay open: until its caller is switched off, and a standing stream until the credential ends.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use gatewright_core::{
+    AnswerBody, BoxError, Clock, Principal, Standing, Subject, Subjects, Timestamp,
+};
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+/// The ends of what a principal was admitted to.
+pub(crate) struct Lifetime {
+    subject: Subject,
+    disabled: Pin<Box<dyn Future<Output = ()> + Send>>,
+    expires_at: Option<Timestamp>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Lifetime {
+    pub(crate) fn new(
+        principal: &Principal,
+        subjects: &dyn Subjects,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let of: Vec<Subject> = principal
+            .parties()
+            .map(|party| party.subject().clone())
+            .collect();
+        Self {
+            disabled: subjects.disabled(principal.tenant(), &of),
+            // A principal has at least one party; the name is for the record only.
+            subject: of
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Subject::new("", "")),
+            expires_at: principal.expires_at(),
+            clock,
+        }
+    }
+
+    /// Ready once one of the principal's subjects is switched off.
+    pub(crate) fn poll_disabled(&mut self, context: &mut Context<'_>) -> Poll<Subject> {
+        ready!(self.disabled.as_mut().poll(context));
+        Poll::Ready(self.subject.clone())
+    }
+}
+
+/// The answer, whose body ends with the lifetime.
+pub(crate) fn bounded<RB>(answer: Response<RB>, lifetime: Lifetime) -> Response<AnswerBody>
+where
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    let is_standing = answer.extensions().get::<Standing>().is_some();
+    answer.map(|body| {
+        let body = AnswerBody::wrap(body);
+        if body.known().is_some() {
+            return body;
+        }
+        AnswerBody::wrap(Bounded {
+            body,
+            end: is_standing.then(|| End::new(&lifetime)).flatten(),
+            lifetime,
+            is_standing,
+            ended: false,
+        })
+    })
+}
+
+/// The moment in which a standing stream ends.
+struct End {
+    at: Timestamp,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl End {
+    fn new(lifetime: &Lifetime) -> Option<Self> {
+        let at = lifetime.expires_at?;
+        let sleep = Box::pin(sleep(at.since(lifetime.clock.now())));
+        Some(Self { at, sleep })
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
+        loop {
+            ready!(self.sleep.as_mut().poll(context));
+            let now = clock.now();
+            if self.at <= now {
+                return Poll::Ready(());
+            }
+            // The machine's clock was set back, or is not the one of the runtime.
+            self.sleep = Box::pin(sleep(self.at.since(now)));
+        }
+    }
+}
+
+/// The body of an answer that is still under way.
+struct Bounded {
+    body: AnswerBody,
+    lifetime: Lifetime,
+    end: Option<End>,
+    is_standing: bool,
+    ended: bool,
+}
+
+impl Bounded {
+    /// Whoever sends stops at once, and not when the client has gone.
+    fn end(&mut self) {
+        self.ended = true;
+        self.body = AnswerBody::empty();
+    }
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if this.lifetime.poll_disabled(context).is_ready() {
+            this.end();
+            // A stream that stands has no last message. An answer would seem whole, so it breaks off.
+            return Poll::Ready(
+                (!this.is_standing).then(|| Err("the caller was switched off".into())),
+            );
+        }
+        if let Some(end) = &mut this.end
+            && end.poll(context, &*this.lifetime.clock).is_ready()
+        {
+            this.end();
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut this.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
