@@ -64,6 +64,9 @@ pub use authorize::{
 pub use call::{Call, CallBody, CallKind, ParseCallError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
+/// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
+/// have no edge to the codec, and there is one place that refuses duplicate member names (invariant 14).
+pub use gatewright_wire::{JsonError, Limits as JsonLimits, json};
 pub use ids::{InvalidName, ReferenceId, ServerName, TenantId};
 pub use principal::{Group, Identity, Method, Party, Principal, Subject, Who};
 pub use route::{AuditClass, InvalidRoute, Profile, Route, ScopeRule, UnknownMethods};

@@ -149,7 +149,8 @@ pub(crate) fn range_in(whole: &str, part: &str) -> Range<usize> {
 /// The name among `known` that `name` could be taken for without being it: some JSON readers
 /// (Go's `encoding/json` among them) match names under Unicode simple case folding, and a member
 /// that we overlook must not be one that the receiver acts on.
-pub(crate) fn mistakable(name: &str, known: &[&'static str]) -> Option<&'static str> {
+#[must_use]
+pub fn mistakable(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
