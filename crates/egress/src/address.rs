@@ -33,8 +33,8 @@ const fn is_global_v4(address: Ipv4Addr) -> bool {
 const fn is_global_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let unicast = a & 0xe000 == 0x2000;
-    let special = (a == 0x2001 && b < 0x0200)      // protocol assignments, Teredo
-        || (a == 0x2001 && b == 0x0db8)            // documentation
+    // Protocol assignments with Teredo, documentation.
+    let special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8))
         || a == 0x2002                             // 6to4
         || (a == 0x3fff && b < 0x1000); // documentation
     unicast && !special

@@ -25,7 +25,7 @@ mod fetch;
 mod guard;
 
 pub use address::is_global;
-pub use connector::{ConnectError, Connector};
+pub use connector::{ConnectError, Connector, GuardedTcp};
 pub use fetch::{Egress, EgressBuilder, FetchError, FetchLimits, Fetched};
 pub use guard::{Class, Forbidden, Guard};
 pub use ipnet::IpNet;
