@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Larger answers are not searched for a JSON-RPC error, in bytes.
-const LARGEST_ERROR: usize = 64 * 1024;
+const LARGEST_ERROR: usize = 4 * 1024;
 
 /// Writes the record of a request exactly once: when its answer ends, or when this is dropped before.
 pub(crate) struct Open<S: AuditSink> {

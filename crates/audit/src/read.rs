@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gatewright_core::{TenantId, Timestamp};
+use gatewright_core::{ReferenceId, TenantId, Timestamp};
 use serde::Deserialize;
 
 use crate::{
@@ -51,12 +51,16 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// Of requests by or for this subject: `issuer|id`, or the id alone.
     pub principal: Option<String>,
+    /// Of the request with this reference, as a denial shows it.
+    pub reference: Option<ReferenceId>,
 }
 
 /// What a filter looks at.
 #[derive(Deserialize)]
 struct Glimpse {
     ms: i64,
+    #[serde(rename = "ref")]
+    reference: Option<String>,
     who: Option<Who>,
     for_whom: Option<String>,
 }
@@ -81,7 +85,10 @@ impl Filter {
                 .flatten()
                 .any(|subject| subject == wanted || id_of(subject) == Some(wanted))
         });
-        (in_time && of_principal).then_some(glimpse.ms)
+        let of_request = self.reference.is_none_or(|wanted| {
+            glimpse.reference.as_deref().and_then(ReferenceId::parse) == Some(wanted)
+        });
+        (in_time && of_principal && of_request).then_some(glimpse.ms)
     }
 
     fn chains(&self, dir: &Path) -> Result<Vec<(TenantId, String)>, ReadLogError> {
@@ -270,3 +277,6 @@ fn follow(
     }
     Ok(offset)
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,12 +50,8 @@ pub struct Record {
     #[serde(serialize_with = "rfc3339")]
     time: Timestamp,
     ms: i64,
-    #[serde(
-        rename = "ref",
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "shown"
-    )]
-    reference: Option<ReferenceId>,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
     tenant: TenantId,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<ServerName>,
@@ -114,8 +110,8 @@ impl Record {
 
     /// The request it is about. Admission and outcome of a call have the same.
     #[must_use]
-    pub const fn reference(&self) -> Option<ReferenceId> {
-        self.reference
+    pub fn reference(&self) -> Option<ReferenceId> {
+        self.reference.map(|reference| reference.0)
     }
 
     /// Whether it is about somebody who is not authenticated: the first to go where space is short.
@@ -145,10 +141,13 @@ fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::E
     }
 }
 
-fn shown<S: Serializer>(id: &Option<ReferenceId>, serializer: S) -> Result<S::Ok, S::Error> {
-    match id {
-        Some(id) => serializer.collect_str(id),
-        None => serializer.serialize_none(),
+/// A reference as records show it.
+#[derive(Clone, Copy, Debug)]
+struct Reference(ReferenceId);
+
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

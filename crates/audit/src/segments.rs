@@ -6,6 +6,7 @@ mod heads;
 mod recover;
 mod reserve;
 mod worker;
+mod writer;
 
 use std::{
     collections::HashMap,
@@ -65,7 +66,6 @@ impl SegmentFiles {
     }
 
     /// Opens the log with other settings.
-    #[must_use]
     pub fn builder(dir: impl AsRef<Path>) -> SegmentFilesBuilder {
         SegmentFilesBuilder::new(dir.as_ref())
     }

@@ -208,3 +208,6 @@ impl<I, S> fmt::Debug for RecordService<I, S> {
         f.debug_struct("RecordService").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

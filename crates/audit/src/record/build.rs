@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatewright_core::{Draft, DraftFields, DraftRefusal, Refused, ServerName, TenantId, Timestamp};
 
 use super::{
-    Record, RecordKind,
+    Record, RecordKind, Reference,
     parts::{
         AggregateRecord, CallRecord, DecisionRecord, LostRecord, OutcomeRecord, RecoveredRecord,
         RefusalRecord, TimingsRecord, WhoRecord, WriterRecord,
@@ -59,7 +59,7 @@ impl Record {
     fn of_request(kind: RecordKind, fields: &DraftFields, time: Timestamp) -> Option<Self> {
         let route = fields.route.as_ref()?;
         let mut record = Self::bare(kind, route.tenant().clone(), time);
-        record.reference = Some(fields.reference);
+        record.reference = Some(Reference(fields.reference));
         record.server = Some(route.server().clone());
         record.refusal = fields.refusal.as_ref().map(RefusalRecord::of);
         record.credential = fields.credential.as_deref().map(bounded);

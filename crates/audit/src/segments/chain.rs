@@ -1,7 +1,7 @@
 //! One chain that this process writes: a queue in front, the file behind it.
 
 use std::{
-    io, mem,
+    mem,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,13 +12,8 @@ use std::{
 use gatewright_core::{Clock, TenantId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::{recover::Tail, reserve::Reserve};
-use crate::{
-    AppendError, Record, RecordKind,
-    chain::Head,
-    disk::{Disk, Segment},
-    layout,
-};
+use super::{recover::Tail, reserve::Reserve, writer::Writer};
+use crate::{AppendError, Record, RecordKind, chain::Head, disk::Disk};
 
 /// What all chains of a log share.
 pub(crate) struct Setting {
@@ -77,41 +72,13 @@ pub(crate) struct Chain {
     announced: AtomicBool,
 }
 
-struct Writer {
-    segment: u64,
-    len: u64,
-    head: Head,
-    file: Option<Arc<dyn Segment>>,
-    /// Files with bytes that may not be on the disk.
-    unsynced: Vec<Arc<dyn Segment>>,
-    dir_unsynced: bool,
-    /// This process said that it writes here.
-    opened: bool,
-    /// The reserve was given up, and the chain should say so.
-    took_reserve: bool,
-    broken: Option<String>,
-    /// Ticks of the log's thread since the last record.
-    idle: u32,
-}
-
 impl Chain {
     pub(crate) fn new(tenant: TenantId, setting: Arc<Setting>, tail: &Tail) -> Self {
         Self {
+            queue: Mutex::default(),
+            writer: Mutex::new(Writer::new(&tenant, &setting, tail)),
             tenant,
             setting,
-            queue: Mutex::default(),
-            writer: Mutex::new(Writer {
-                segment: tail.segment,
-                len: tail.len,
-                head: tail.head,
-                file: None,
-                unsynced: Vec::new(),
-                dir_unsynced: false,
-                opened: false,
-                took_reserve: false,
-                broken: None,
-                idle: 0,
-            }),
             announced: AtomicBool::new(false),
         }
     }
@@ -230,7 +197,7 @@ impl Chain {
         }
         let first: Vec<String> = first.iter().map(Record::to_json).collect();
         let lines = first.iter().chain(items.iter().map(|item| &item.line));
-        match self.write(&mut writer, lines.map(String::as_str)) {
+        match writer.write(lines.map(String::as_str)) {
             Ok(written) => {
                 writer.opened = true;
                 // What was said in this batch is said; what happened while it was written is for the next.
@@ -270,138 +237,26 @@ impl Chain {
     pub(crate) fn write_first(&self, record: &Record) -> Result<(), AppendError> {
         let opened = self.of_writer(RecordKind::Opened).to_json();
         let mut writer = self.writer();
-        self.write(
-            &mut writer,
-            [opened.as_str(), &record.to_json()].into_iter(),
-        )?;
+        writer.write([opened.as_str(), &record.to_json()].into_iter())?;
         writer.opened = true;
         Ok(())
     }
 
-    fn write<'a>(
-        &self,
-        writer: &mut Writer,
-        lines: impl Iterator<Item = &'a str>,
-    ) -> Result<Written, AppendError> {
-        if let Some(reason) = &writer.broken {
-            return Err(AppendError::Broken(reason.clone()));
-        }
-        let before = writer.head;
-        let (mut bytes, mut head) = (Vec::new(), before);
-        for line in lines {
-            head = head.append(line.as_bytes(), &mut bytes);
-        }
-        let file = self.file(writer)?;
-        let mut took_reserve = false;
-        let mut result = file.append(&bytes);
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::StorageFull) {
-            self.undo(writer, &*file)?;
-            took_reserve = self.setting.reserve.release();
-            if took_reserve {
-                result = file.append(&bytes);
-            }
-        }
-        if let Err(error) = result {
-            writer.took_reserve |= took_reserve;
-            self.undo(writer, &*file)?;
-            return Err(error.into());
-        }
-        writer.len += bytes.len() as u64;
-        writer.head = head;
-        writer.idle = 0;
-        if !writer
-            .unsynced
-            .last()
-            .is_some_and(|last| Arc::ptr_eq(last, &file))
-        {
-            writer.unsynced.push(file);
-        }
-        let records = head.seq - before.seq;
-        self.setting
-            .since_checkpoint
-            .fetch_add(records, Ordering::Relaxed);
-        Ok(Written {
-            before,
-            took_reserve,
-        })
-    }
-
-    /// Takes a half-written batch out of the file, so that the chain does not fork.
-    fn undo(&self, writer: &mut Writer, file: &dyn Segment) -> Result<(), AppendError> {
-        file.truncate(writer.len).map_err(|error| {
-            let reason = format!("a part of a record could not be taken back: {error}");
-            writer.broken = Some(reason.clone());
-            tracing::error!(tenant = %self.tenant, %error, "an audit chain is broken off");
-            AppendError::Broken(reason)
-        })
-    }
-
-    /// The segment to write to, opened or begun where needed.
-    fn file(&self, writer: &mut Writer) -> Result<Arc<dyn Segment>, AppendError> {
-        if writer.len >= self.setting.segment_bytes {
-            writer.segment += 1;
-            writer.len = 0;
-            writer.file = None;
-        }
-        if let Some(file) = &writer.file {
-            return Ok(Arc::clone(file));
-        }
-        let path = layout::chain_dir(&self.setting.dir, &self.tenant, &self.setting.writer)
-            .join(layout::segment_name(writer.segment));
-        let file = self.setting.disk.open(&path)?;
-        if file.len()? != writer.len {
-            let reason = format!("`{}` was changed by somebody else", path.display());
-            writer.broken = Some(reason.clone());
-            return Err(AppendError::Broken(reason));
-        }
-        writer.dir_unsynced |= writer.len == 0;
-        writer.file = Some(Arc::clone(&file));
-        Ok(file)
-    }
-
     /// Makes everything durable that is written, and returns the head of that. Not for the serving runtime.
     pub(crate) fn sync(&self) -> Result<Head, AppendError> {
-        let mut writer = self.writer();
-        if let Some(reason) = &writer.broken {
-            return Err(AppendError::Broken(reason.clone()));
-        }
-        let head = writer.head;
-        let files = mem::take(&mut writer.unsynced);
-        let dir = mem::take(&mut writer.dir_unsynced);
-        // Others go on writing meanwhile.
-        drop(writer);
-        let synced = files
-            .iter()
-            .try_for_each(|file| file.sync())
-            .and_then(|()| {
-                if !dir {
-                    return Ok(());
-                }
-                let chain =
-                    layout::chain_dir(&self.setting.dir, &self.tenant, &self.setting.writer);
-                self.setting.disk.sync_dir(&chain)
-            });
-        synced.map_err(|error| {
+        // The lock goes before the disk is asked: others go on writing meanwhile.
+        let unsynced = self.writer().take_unsynced()?;
+        match unsynced.sync() {
+            Ok(()) => Ok(unsynced.head),
             // After a failed fsync nobody knows what the disk holds, and asking again would not tell.
-            let reason = format!("the disk did not confirm a record: {error}");
-            self.writer().broken = Some(reason.clone());
-            tracing::error!(tenant = %self.tenant, %error, "an audit chain is broken off");
-            AppendError::Broken(reason)
-        })?;
-        Ok(head)
+            Err(error) => Err(self
+                .writer()
+                .break_off(format!("the disk did not confirm a record: {error}"))),
+        }
     }
 
     /// Counts a tick without a record, and lets go of the file after many.
     pub(crate) fn tick(&self, idle_ticks: u32) {
-        let mut writer = self.writer();
-        writer.idle = writer.idle.saturating_add(1);
-        if writer.idle > idle_ticks && writer.unsynced.is_empty() {
-            writer.file = None;
-        }
+        self.writer().tick(idle_ticks);
     }
-}
-
-struct Written {
-    before: Head,
-    took_reserve: bool,
 }

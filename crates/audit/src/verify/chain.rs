@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
         for (expected, number) in (1..).zip(segments) {
             if number != expected {
                 let place = self.place(layout::segment_name(expected), 0);
-                return Ok(Err(self.finding(place, Problem::MissingSegment)));
+                return Ok(Err(self.finding(&place, Problem::MissingSegment)));
             }
             let read = self.segment(number, last == Some(number));
             let path = self.chain.join(layout::segment_name(number));
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             };
             if let Some(problem) = problem {
                 let place = self.place(name, line);
-                return Ok(Err(self.finding(place, problem)));
+                return Ok(Err(self.finding(&place, problem)));
             }
         }
         Ok(Ok(()))
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
             line: 0,
             seq: self.head.seq + 1,
         };
-        Some(self.finding(place, Problem::Truncated { named: *named }))
+        Some(self.finding(&place, Problem::Truncated { named: *named }))
     }
 
     fn place(&self, file: String, line: u64) -> Place {
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn finding(&self, place: Place, problem: Problem) -> Finding {
+    fn finding(&self, place: &Place, problem: Problem) -> Finding {
         let file = place.file.strip_prefix(self.dir).unwrap_or(&place.file);
         Finding {
             tenant: Some(self.report.tenant.clone()),

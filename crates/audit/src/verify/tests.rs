@@ -339,7 +339,7 @@ fn a_write_under_way_is_noted_and_no_finding() {
 #[test]
 fn what_is_later_than_the_given_checkpoint_is_said() {
     let dir = copied();
-    let log = crate::testing::log(dir.path()).open().unwrap();
+    let log = log(dir.path()).open().unwrap();
     log.enqueue(record("acme"));
     drop(log);
     let report = verify(dir.path(), &outside()).unwrap();

@@ -1,0 +1,476 @@
+use std::{
+    convert::Infallible,
+    future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Waker,
+    time::Duration,
+};
+
+use gatewright_core::ManualClock;
+use http::HeaderValue;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+use tower::{ServiceExt as _, service_fn};
+use tower_layer::Layer as _;
+
+use super::*;
+use crate::{
+    AuditLayer, RecordKind, RecordLayer,
+    testing::{Memory, PAY, clock, delegation, permitted, principal, route, start},
+};
+
+type Answer = Result<Response<AnswerBody>, Infallible>;
+
+/// Counts calls that reach the server, which answers `body`.
+#[derive(Clone, Default)]
+struct Server(Arc<AtomicUsize>);
+
+impl Server {
+    fn calls(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn request(route: Option<Route>) -> Request<()> {
+    let mut request = Request::post("/mcp").body(()).unwrap();
+    if let Some(route) = route {
+        request.extensions_mut().insert(route);
+    }
+    request
+}
+
+/// AuditLayer and RecordLayer with a permitted call between them, above a server that answers `answer`.
+async fn through(
+    memory: &Arc<Memory>,
+    class: AuditClass,
+    server: &Server,
+    answer: impl Fn() -> Response<AnswerBody> + Clone + Send + 'static,
+) -> Response<AnswerBody> {
+    let route = route().map_profile(|profile| profile.audit = class);
+    let clock = clock();
+    let server = server.clone();
+    let time = clock.clone();
+    let bottom = service_fn(move |_: Request<Permitted>| {
+        server.0.fetch_add(1, Ordering::Relaxed);
+        time.advance(Duration::from_millis(7));
+        let answer = answer();
+        async move { Answer::Ok(answer) }
+    });
+    let below = RecordLayer::new(Arc::clone(memory))
+        .with_clock(clock.clone())
+        .layer(bottom);
+    let permit_route = route.clone();
+    let between = service_fn(move |request: Request<()>| {
+        let (below, route) = (below.clone(), permit_route.clone());
+        async move {
+            let (parts, ()) = request.into_parts();
+            let permitted = permitted(&route, PAY).await;
+            below.oneshot(Request::from_parts(parts, permitted)).await
+        }
+    });
+    let service = AuditLayer::new(Arc::clone(memory))
+        .with_clock(clock)
+        .layer(between);
+    service.oneshot(request(Some(route))).await.unwrap()
+}
+
+fn full(text: &'static str) -> Response<AnswerBody> {
+    Response::new(AnswerBody::wrap(Full::new(Bytes::from_static(
+        text.as_bytes(),
+    ))))
+}
+
+/// AuditLayer above something that answers by itself.
+async fn answered(
+    memory: &Arc<Memory>,
+    clock: &ManualClock,
+    request: Request<()>,
+    fill: impl Fn(&Draft) + Clone + Send + Sync + 'static,
+) -> Response<AnswerBody> {
+    let below = service_fn(move |request: Request<()>| {
+        if let Some(draft) = request.extensions().get::<Draft>() {
+            fill(draft);
+        }
+        async { Answer::Ok(Response::new(AnswerBody::empty())) }
+    });
+    let layer = AuditLayer::new(Arc::clone(memory)).with_clock(clock.clone());
+    layer.layer(below).oneshot(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_call_is_admitted_before_its_server_sees_it_and_its_outcome_follows() {
+    let memory = Arc::new(Memory::default());
+    let seen = Arc::clone(&memory);
+    let answer = through(
+        &memory,
+        AuditClass::Required,
+        &Server::default(),
+        move || {
+            assert_eq!(seen.kinds(), [RecordKind::Admitted]);
+            full("{\"jsonrpc\":\"2.0\"}")
+        },
+    )
+    .await;
+    assert_eq!(memory.kinds().len(), 1, "the body has not ended");
+    answer.into_body().collect().await.unwrap();
+    let [admitted, outcome] = memory.json().try_into().unwrap();
+    assert_eq!(admitted["decision"]["policies"][0], "payers");
+    assert_eq!(admitted["call"]["target"], "pay");
+    assert_eq!(outcome["kind"], "outcome");
+    assert_eq!(outcome["ref"], admitted["ref"]);
+    assert_eq!(outcome["outcome"]["ended"], "complete");
+    assert_eq!(outcome["outcome"]["bytes"], 17);
+    assert_eq!(outcome["timings"]["total_ms"], 7);
+}
+
+#[tokio::test]
+async fn the_class_of_the_server_says_how_durable_an_admission_is() {
+    for (class, durability) in [
+        (AuditClass::Required, Some(Durability::Written)),
+        (AuditClass::RequiredFsync, Some(Durability::Synced)),
+        (AuditClass::BestEffort, None),
+    ] {
+        let memory = Arc::new(Memory::default());
+        drop(through(&memory, class, &Server::default(), || full("{}")).await);
+        let records = memory.records.lock().unwrap();
+        assert_eq!(records[0].1, durability);
+        assert_eq!(records[1].1, None, "no answer waits for its outcome");
+    }
+}
+
+#[tokio::test]
+async fn without_a_required_record_there_is_no_call() {
+    for class in [AuditClass::Required, AuditClass::RequiredFsync] {
+        let (memory, server) = (Arc::new(Memory::default()), Server::default());
+        memory.refuses.store(true, Ordering::Relaxed);
+        let answer = through(&memory, class, &server, || full("{}")).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(server.calls(), 0);
+        let body: Value = serde_json::from_slice(answer.body().known().unwrap()).unwrap();
+        assert_eq!(body["error"]["code"], code::UNRECORDED);
+        assert_eq!(body["id"], 7);
+        let [refused] = memory.json().try_into().unwrap();
+        assert_eq!(refused["kind"], "refused");
+        assert_eq!(refused["refusal"]["code"], "unrecorded");
+        assert_eq!(refused["ref"], body["error"]["data"]["reference"]);
+        assert_eq!(refused["outcome"]["error"], code::UNRECORDED);
+    }
+}
+
+#[tokio::test]
+async fn best_effort_calls_without_a_record() {
+    let (memory, server) = (Arc::new(Memory::default()), Server::default());
+    memory.refuses.store(true, Ordering::Relaxed);
+    let answer = through(&memory, AuditClass::BestEffort, &server, || full("{}")).await;
+    assert_eq!((answer.status(), server.calls()), (StatusCode::OK, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_the_outcome() {
+    let memory = Arc::new(Memory::default());
+    let answer = through(&memory, AuditClass::Required, &Server::default(), || {
+        Response::new(AnswerBody::wrap(Endless))
+    })
+    .await;
+    let mut body = answer.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    let outcome = memory.json().pop().unwrap();
+    assert_eq!(outcome["outcome"]["ended"], "client-gone");
+    assert_eq!(outcome["outcome"]["bytes"], 3);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_before_the_answer_is_an_outcome_too() {
+    let memory = Arc::new(Memory::default());
+    let route = route();
+    let below = service_fn(|_: Request<Permitted>| future::pending::<Answer>());
+    let below = RecordLayer::new(Arc::clone(&memory)).layer(below);
+    let body = permitted(&route, PAY).await;
+    let service = AuditLayer::new(Arc::clone(&memory)).layer(below);
+    let (parts, ()) = request(Some(route)).into_parts();
+    let mut call = Box::pin(service.oneshot(Request::from_parts(parts, body)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    drop(call);
+    let [_, outcome] = memory.json().try_into().unwrap();
+    assert_eq!(outcome["kind"], "outcome");
+    assert_eq!(outcome["outcome"]["ended"], "client-gone");
+    assert_eq!(outcome["outcome"].get("status"), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_the_outcome() {
+    let memory = Arc::new(Memory::default());
+    let answer = through(&memory, AuditClass::Required, &Server::default(), || {
+        Response::new(AnswerBody::wrap(Broken))
+    })
+    .await;
+    assert!(answer.into_body().collect().await.is_err());
+    let kinds = memory.kinds();
+    assert_eq!(kinds, [RecordKind::Admitted, RecordKind::Outcome]);
+    let outcome = memory.json().pop().unwrap();
+    assert_eq!(outcome["outcome"]["ended"], "upstream-error");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_asking_at_the_announced_length_had_it_all() {
+    let memory = Arc::new(Memory::default());
+    let answer = through(&memory, AuditClass::Required, &Server::default(), || {
+        let mut answer = Response::new(AnswerBody::wrap(Endless));
+        answer
+            .headers_mut()
+            .insert("content-length", HeaderValue::from_static("3"));
+        answer
+    })
+    .await;
+    let mut body = answer.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    let outcome = memory.json().pop().unwrap();
+    assert_eq!(outcome["outcome"]["ended"], "complete");
+}
+
+#[tokio::test]
+async fn an_error_in_place_of_an_answer_is_recorded() {
+    let memory = Arc::new(Memory::default());
+    let below = service_fn(|_: Request<()>| async { Err::<Response<AnswerBody>, _>("down") });
+    let service = AuditLayer::new(Arc::clone(&memory)).layer(below);
+    service.oneshot(request(Some(route()))).await.unwrap_err();
+    let [record] = memory.json().try_into().unwrap();
+    assert_eq!(record["outcome"]["ended"], "failed");
+}
+
+#[tokio::test]
+async fn layers_out_of_place_refuse() {
+    let memory = Arc::new(Memory::default());
+    let answer = answered(&memory, &clock(), request(None), |_| {}).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+    let server = Server::default();
+    let counting = server.clone();
+    let below = service_fn(move |_: Request<Permitted>| {
+        counting.0.fetch_add(1, Ordering::Relaxed);
+        async { Answer::Ok(full("{}")) }
+    });
+    let service = RecordLayer::new(Arc::clone(&memory)).layer(below);
+    let request = Request::new(permitted(&route(), PAY).await);
+    let answer = service.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!((server.calls(), memory.kinds().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_of_somebody_known_is_written_each_time() {
+    let memory = Arc::new(Memory::default());
+    let route = route();
+    let ann = principal(&route, delegation()).await;
+    for _ in 0..20 {
+        let ann = ann.clone();
+        answered(
+            &memory,
+            &clock(),
+            request(Some(route.clone())),
+            move |draft| {
+                draft.fill(|fields| fields.principal = Some(ann.clone()));
+                let refused = Refused {
+                    layer: "policy",
+                    code: "denied",
+                };
+                draft.refuse(refused, Some("no policy permits it".to_owned()));
+            },
+        )
+        .await;
+    }
+    let records = memory.json();
+    assert_eq!(records.len(), 20);
+    assert_eq!(records[0]["refusal"]["detail"], "no policy permits it");
+    assert_eq!(records[0]["for_whom"], "https://idp.example|ann");
+}
+
+#[tokio::test]
+async fn a_refusal_that_only_the_answer_names_is_recorded() {
+    let memory = Arc::new(Memory::default());
+    let below = service_fn(|_: Request<()>| async { Answer::Ok(miswired("policy", "Principal")) });
+    let service = AuditLayer::new(Arc::clone(&memory)).layer(below);
+    service.oneshot(request(Some(route()))).await.unwrap();
+    let [record] = memory.json().try_into().unwrap();
+    assert_eq!(record["kind"], "refused");
+    assert_eq!(record["refusal"]["code"], "miswired");
+    assert_eq!(record["outcome"]["status"], 500);
+}
+
+#[tokio::test]
+async fn ten_thousand_requests_of_nobody_make_few_records_and_all_are_counted() {
+    let memory = Arc::new(Memory::default());
+    let clock = clock();
+    let below = service_fn(|request: Request<()>| {
+        let draft = request.extensions().get::<Draft>().unwrap();
+        let refused = Refused {
+            layer: "identity",
+            code: "expired",
+        };
+        draft.refuse(refused, None);
+        async { Answer::Ok(Response::new(AnswerBody::empty())) }
+    });
+    let layer = AuditLayer::new(Arc::clone(&memory)).with_clock(clock.clone());
+    let service = layer.layer(below);
+    for number in 0..10_000_u32 {
+        let mut request = request(Some(route()));
+        // From everywhere, so that neither a network nor the number of networks is what bounds it.
+        let [_, a, b, c] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+        let peer = SocketAddr::from(([198, a, b, c], 9));
+        request.extensions_mut().insert(peer);
+        service.clone().oneshot(request).await.unwrap();
+    }
+    let whole = memory.kinds().len();
+    assert_eq!(whole, 100);
+    clock.advance(Duration::from_secs(60));
+    service.oneshot(request(Some(route()))).await.unwrap();
+    let records = memory.json();
+    assert!(records.len() < 700, "{}", records.len());
+    let counts = records
+        .iter()
+        .filter(|record| record["kind"] == "aggregate");
+    let counted: u64 = counts
+        .map(|record| record["aggregate"]["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(counted + 100, 10_000);
+    let others = records
+        .iter()
+        .any(|record| record["aggregate"]["from"] == "others");
+    assert!(others);
+    assert_eq!(records[0]["peer"], "198.0.0.0:9");
+}
+
+#[tokio::test]
+async fn requests_of_nobody_from_one_network_make_one_count() {
+    let memory = Arc::new(Memory::default());
+    let clock = clock();
+    {
+        let below =
+            service_fn(|_: Request<()>| async { Answer::Ok(Response::new(AnswerBody::empty())) });
+        let layer = AuditLayer::new(Arc::clone(&memory)).with_clock(clock.clone());
+        let service = layer.layer(below);
+        for number in 0..100_u16 {
+            let mut request = request(Some(route()));
+            let ip = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 1, number, 0, 0, 1);
+            let peer = SocketAddr::from((ip, 9));
+            request.extensions_mut().insert(peer);
+            service.clone().oneshot(request).await.unwrap();
+        }
+        assert_eq!(memory.kinds().len(), 3);
+    }
+    // The layer is gone, and with it would be its counts.
+    let records = memory.json();
+    assert_eq!(records.len(), 4);
+    assert_eq!(records[3]["aggregate"]["count"], 97);
+    assert_eq!(records[3]["aggregate"]["from"], "2001:db8:0:1::/64");
+    assert_eq!(records[3]["aggregate"]["since_ms"], start().millis());
+}
+
+#[tokio::test]
+async fn no_header_of_a_request_reaches_a_record() {
+    let memory = Arc::new(Memory::default());
+    let route = route().map_profile(|profile| profile.log_contents = true);
+    let ann = principal(&route, delegation()).await;
+    let body = permitted(&route, PAY).await;
+    let below =
+        RecordLayer::new(Arc::clone(&memory)).layer(service_fn(|_: Request<Permitted>| async {
+            Answer::Ok(full("planted-answer"))
+        }));
+    let service = AuditLayer::new(Arc::clone(&memory)).layer(below);
+    let plant = |request: &mut http::request::Parts| {
+        for name in [
+            "authorization",
+            "cookie",
+            "mcp-session-id",
+            "x-api-key",
+            "tracestate",
+        ] {
+            let value = HeaderValue::from_static("Bearer planted-secret");
+            request.headers.insert(name, value);
+        }
+        let parent = HeaderValue::from_static("planted-secret");
+        request.headers.insert("traceparent", parent);
+        request.uri = "/mcp?access_token=planted-secret".parse().unwrap();
+    };
+    let (mut parts, ()) = request(Some(route.clone())).into_parts();
+    plant(&mut parts);
+    let answer = service
+        .oneshot(Request::from_parts(parts, body))
+        .await
+        .unwrap();
+    answer.into_body().collect().await.unwrap();
+
+    let (mut parts, ()) = request(Some(route)).into_parts();
+    plant(&mut parts);
+    let refused = Request::from_parts(parts, ());
+    answered(&memory, &clock(), refused, move |draft| {
+        draft.fill(|fields| fields.principal = Some(ann.clone()));
+    })
+    .await;
+    let records = memory.json();
+    assert_eq!(records.len(), 3);
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(text.contains("cents"), "contents were asked for");
+    assert!(!text.contains("planted"), "{text}");
+}
+
+#[tokio::test]
+async fn trace_context_is_recorded() {
+    let memory = Arc::new(Memory::default());
+    let mut request = request(Some(route()));
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    request
+        .headers_mut()
+        .insert("traceparent", HeaderValue::from_static(parent));
+    answered(&memory, &clock(), request, |_| {}).await;
+    assert_eq!(memory.json()[0]["trace"], parent);
+}
+
+#[tokio::test]
+async fn known_answers_stay_known() {
+    let memory = Arc::new(Memory::default());
+    let below = service_fn(|_: Request<()>| async { Answer::Ok(miswired("policy", "Principal")) });
+    let service = AuditLayer::new(Arc::clone(&memory)).layer(below);
+    let answer = service.oneshot(request(Some(route()))).await.unwrap();
+    assert!(answer.body().known().is_some());
+}
+
+/// One piece, and then nothing for ever.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"abc")))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+/// A body that is an error.
+struct Broken;
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(Some(Err("reset".into())))
+    }
+}
