@@ -114,6 +114,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_at_other_hosts_are_those_that_the_issuer_chose() {
+        let egress = Egress::builder().build();
+        let issuer = TrustedIssuer::new("https://login.example/t1").unwrap();
+        let discovery = Discovery::new(&egress, &issuer);
+        for (keys, class) in [
+            ("https://login.example/keys", Class::Operator),
+            ("https://10.0.0.1/keys", Class::Foreign),
+            ("https://login.example.evil.example/keys", Class::Foreign),
+            ("http://login.example/keys", Class::Foreign),
+        ] {
+            assert_eq!(discovery.class(&keys.parse().unwrap()), class, "{keys}");
+        }
+    }
+
+    #[test]
     fn metadata_is_looked_for_in_the_order_of_the_specification() {
         assert_eq!(
             places_of("https://as.example/t1"),

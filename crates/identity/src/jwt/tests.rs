@@ -1,1 +1,332 @@
+use std::time::Duration;
 
+use gatewright_core::{Group, Identity, ManualClock, Party, Subject, Timestamp, Who};
+use gatewright_test_support::{Algorithm, FakeIdp, TokenBuilder};
+use http::{Request, header};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const RESOURCE: &str = "https://gw.example/mcp/s";
+
+struct Bed {
+    idp: FakeIdp,
+    clock: ManualClock,
+    resolver: JwtResolver,
+}
+
+impl Bed {
+    async fn start() -> Self {
+        Self::with(|issuer| issuer.groups_claim("groups")).await
+    }
+
+    async fn with(settings: impl FnOnce(TrustedIssuer) -> TrustedIssuer) -> Self {
+        let clock = ManualClock::at(Timestamp::from_secs(1_000_000));
+        let idp = FakeIdp::start_with("", Algorithm::Es256, clock.clone()).await;
+        let egress = Egress::builder().development(true).build();
+        let resolver = JwtResolver::with_clock(&egress, clock.clone());
+        let issuer = settings(TrustedIssuer::new(idp.issuer()).unwrap());
+        resolver.replace([(TenantId::default(), issuer)]);
+        Self {
+            idp,
+            clock,
+            resolver,
+        }
+    }
+
+    fn token(&self) -> TokenBuilder {
+        self.idp.token("ann", RESOURCE)
+    }
+
+    async fn ask(&self, token: &str) -> Result<Identity, &'static str> {
+        self.ask_at(TenantId::default(), RESOURCE, token).await
+    }
+
+    async fn ask_at(
+        &self,
+        tenant: TenantId,
+        resource: &str,
+        token: &str,
+    ) -> Result<Identity, &'static str> {
+        let server = gatewright_core::ServerName::new("s").unwrap();
+        let route = Route::new(tenant, server, resource, Default::default()).unwrap();
+        let request = Request::post("/").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(route);
+        match self.resolver.resolve(&parts).await {
+            Outcome::Identified(identity) => Ok(*identity),
+            Outcome::Rejected(rejection) => Err(rejection.code),
+            Outcome::NoCredential => Err("no-credential"),
+        }
+    }
+
+    async fn who(&self, token: TokenBuilder) -> Result<Who, &'static str> {
+        self.ask(&token.sign()).await.map(|identity| identity.who)
+    }
+}
+
+fn user(who: Who) -> Party {
+    match who {
+        Who::User(party) => party,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_subject_is_a_person_unless_it_is_the_client() {
+    let bed = Bed::start().await;
+    let ann = user(
+        bed.who(bed.token().claim("groups", ["staff"]))
+            .await
+            .unwrap(),
+    );
+    assert_eq!(ann.subject(), &Subject::new(bed.idp.issuer(), "ann"));
+    assert!(
+        ann.groups()
+            .contains(&Group::new(bed.idp.issuer(), "staff"))
+    );
+    for client_claim in ["client_id", "azp"] {
+        let token = bed.token().without("client_id").claim(client_claim, "ann");
+        assert!(
+            matches!(bed.who(token).await, Ok(Who::Agent(_))),
+            "{client_claim}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_actor_makes_a_delegation_of_both() {
+    let bed = Bed::start().await;
+    let Ok(Who::Delegated { user, agent }) = bed.who(bed.token().act("bot")).await else {
+        panic!("a delegation")
+    };
+    assert_eq!((user.subject().id(), agent.subject().id()), ("ann", "bot"));
+    // The client that asked for the token changes nothing of that.
+    let both = bed.token().act("bot").claim("client_id", "ann");
+    assert!(matches!(bed.who(both).await, Ok(Who::Delegated { .. })));
+    // Earlier actors are history (RFC 8693 §4.1).
+    let act = json!({"sub": "bot", "act": {"sub": "admin"}});
+    let Ok(Who::Delegated { agent, .. }) = bed.who(bed.token().claim("act", act)).await else {
+        panic!("a delegation")
+    };
+    assert_eq!(agent.subject().id(), "bot");
+}
+
+#[tokio::test]
+async fn an_actor_that_cannot_be_read_is_refused_and_never_left_out() {
+    let bed = Bed::start().await;
+    for act in [
+        json!(null),
+        json!("bot"),
+        json!({}),
+        json!({"sub": ""}),
+        json!({"sub": 7}),
+        json!({"sub": "bot", "iss": "https://other.example"}),
+    ] {
+        let refused = bed.who(bed.token().claim("act", &act)).await;
+        assert_eq!(refused, Err("malformed-claim"), "{act}");
+    }
+}
+
+#[tokio::test]
+async fn configured_claims_say_who_it_is() {
+    let bed = Bed::with(|issuer| {
+        issuer
+            .user_claim("oid")
+            .groups_claim("realm.groups")
+            .roles_claim("https://claims.example/roles")
+            .name_claim("name")
+            .client_claim("appid")
+    })
+    .await;
+    let token = || {
+        bed.token()
+            .claim("oid", "o-1")
+            .claim("realm", json!({"groups": ["a", "b"]}))
+            .claim("https://claims.example/roles", "clerk")
+            .claim("name", "Ann")
+            .claim("appid", "app")
+    };
+    let identity = bed.ask(&token().sign()).await.unwrap();
+    assert_eq!(identity.client_id.as_deref(), Some("app"));
+    let ann = user(identity.who);
+    assert_eq!((ann.subject().id(), ann.name()), ("o-1", Some("Ann")));
+    assert_eq!((ann.groups().len(), ann.roles().len()), (2, 1));
+    assert_eq!(bed.who(token().without("oid")).await, Err("missing-claim"));
+    for (claim, bad) in [
+        ("oid", json!(7)),
+        ("realm", json!({"groups": [7]})),
+        ("https://claims.example/roles", json!({})),
+        ("name", json!([])),
+        ("appid", json!("")),
+    ] {
+        let refused = bed.who(token().claim(claim, &bad)).await;
+        assert_eq!(refused, Err("malformed-claim"), "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn groups_that_are_elsewhere_are_not_taken_as_none() {
+    let bed = Bed::start().await;
+    for (claim, value) in [
+        ("_claim_names", json!({"groups": "src1"})),
+        ("hasgroups", json!(true)),
+    ] {
+        let refused = bed.who(bed.token().claim(claim, value)).await;
+        assert_eq!(refused, Err("groups-elsewhere"));
+    }
+    assert!(
+        bed.who(
+            bed.token()
+                .claim("_claim_names", json!({"address": "src1"}))
+        )
+        .await
+        .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_token_without_scopes_has_none_and_not_all() {
+    let bed = Bed::start().await;
+    let scopes = async |token: TokenBuilder| {
+        let identity = bed.ask(&token.sign()).await.unwrap();
+        let scopes = identity.scopes.expect("a token's scopes are known");
+        scopes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(scopes(bed.token()).await.is_empty());
+    assert_eq!(scopes(bed.token().claim("scope", "b a")).await, ["a", "b"]);
+    assert_eq!(scopes(bed.token().claim("scp", "b a")).await, ["a", "b"]);
+    assert_eq!(
+        scopes(bed.token().claim("scp", ["b", "a"])).await,
+        ["a", "b"]
+    );
+    assert_eq!(
+        bed.who(bed.token().claim("scope", 7)).await,
+        Err("malformed-claim")
+    );
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_checked_in_everything_but_its_signature() {
+    let bed = Bed::start().await;
+    let token = bed.token().sign();
+    assert!(bed.ask(&token).await.is_ok());
+    let elsewhere = bed
+        .ask_at(TenantId::default(), "https://gw.example/mcp/t", &token)
+        .await;
+    assert_eq!(elsewhere.unwrap_err(), "wrong-audience");
+    let acme = TenantId::new("acme").unwrap();
+    assert_eq!(
+        bed.ask_at(acme, RESOURCE, &token).await.unwrap_err(),
+        "unknown-issuer"
+    );
+    bed.clock.advance(Duration::from_secs(299));
+    assert!(bed.ask(&token).await.is_ok());
+    bed.clock.advance(Duration::from_secs(1));
+    assert_eq!(bed.ask(&token).await.unwrap_err(), "expired");
+}
+
+#[tokio::test]
+async fn a_remembered_token_goes_with_its_key_and_its_issuer() {
+    let bed = Bed::start().await;
+    let token = bed.token().expires_in(100_000).sign();
+    assert!(bed.ask(&token).await.is_ok());
+    bed.idp.rotate();
+    bed.idp.forget_old_keys();
+    // Past the time that fetched keys are used without asking.
+    bed.clock.advance(CacheTimes::default().usable);
+    assert_eq!(bed.ask(&token).await.unwrap_err(), "unknown-key");
+
+    let token = bed.token().expires_in(100_000).sign();
+    assert!(bed.ask(&token).await.is_ok());
+    let stricter = TrustedIssuer::new(bed.idp.issuer()).unwrap();
+    let stricter = stricter.algorithms([gatewright_jose::Algorithm::EdDsa]);
+    bed.resolver.replace([(TenantId::default(), stricter)]);
+    assert_eq!(bed.ask(&token).await.unwrap_err(), "wrong-algorithm");
+    bed.resolver.replace([]);
+    assert_eq!(bed.ask(&token).await.unwrap_err(), "unknown-issuer");
+}
+
+#[tokio::test]
+async fn another_configuration_of_the_same_issuer_keeps_its_keys() {
+    let bed = Bed::start().await;
+    assert!(bed.ask(&bed.token().sign()).await.is_ok());
+    let issuer = || {
+        TrustedIssuer::new(bed.idp.issuer())
+            .unwrap()
+            .groups_claim("roles")
+    };
+    let acme = TenantId::new("acme").unwrap();
+    bed.resolver
+        .replace([(TenantId::default(), issuer()), (acme.clone(), issuer())]);
+    assert!(bed.ask(&bed.token().sign()).await.is_ok());
+    assert!(
+        bed.ask_at(acme, RESOURCE, &bed.token().sign())
+            .await
+            .is_ok()
+    );
+    assert_eq!((bed.idp.discoveries(), bed.idp.key_fetches()), (1, 1));
+}
+
+#[tokio::test]
+async fn without_keys_nobody_is_let_in_and_a_tenants_mistake_is_its_own() {
+    let bed = Bed::start().await;
+    bed.idp.set_down(true);
+    assert_eq!(
+        bed.ask(&bed.token().sign()).await.unwrap_err(),
+        "keys-unavailable"
+    );
+    bed.idp.set_down(false);
+    bed.clock.advance(Duration::from_secs(60));
+    assert!(bed.ask(&bed.token().sign()).await.is_ok());
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_is_not_taken() {
+    let bed = Bed::start().await;
+    let mut metadata = bed.idp.metadata();
+    metadata["issuer"] = json!("https://login.example");
+    bed.idp.set_metadata(metadata);
+    assert_eq!(
+        bed.ask(&bed.token().sign()).await.unwrap_err(),
+        "keys-unavailable"
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_on_loopback_is_discovered_and_one_that_is_down_is_not() {
+    let idp = FakeIdp::start().await;
+    assert!(JwtResolver::discover(idp.issuer()).await.is_ok());
+    idp.set_down(true);
+    let refused = JwtResolver::discover(idp.issuer()).await.unwrap_err();
+    assert!(
+        matches!(refused, DiscoverIssuerError::Unavailable(_)),
+        "{refused}"
+    );
+    let refused = JwtResolver::discover("login.example").await.unwrap_err();
+    assert!(
+        matches!(refused, DiscoverIssuerError::Invalid(_)),
+        "{refused}"
+    );
+}
+
+#[test]
+fn no_change_of_a_token_is_taken() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (bed, token) = runtime.block_on(async {
+        let bed = Bed::start().await;
+        let token = bed.token().sign();
+        assert!(bed.ask(&token).await.is_ok());
+        (bed, token)
+    });
+    proptest!(ProptestConfig::with_cases(300), |(at in 0..token.len(), byte in "[A-Za-z0-9_.=-]")| {
+        let mut changed = token.clone();
+        changed.replace_range(at..=at, &byte);
+        prop_assume!(changed != token);
+        prop_assert!(runtime.block_on(bed.ask(&changed)).is_err());
+    });
+}
