@@ -50,7 +50,11 @@ impl Explanation {
     /// An explanation.
     #[must_use]
     pub const fn new(decision: Decision, halves: Vec<Half>, roles: Vec<HeldRole>) -> Self {
-        Self { decision, halves, roles }
+        Self {
+            decision,
+            halves,
+            roles,
+        }
     }
 }
 
@@ -58,7 +62,15 @@ impl Half {
     /// A question about `party`, not yet answered: denied by no policy.
     #[must_use]
     pub const fn denied(party: String, action: String, resource: String) -> Self {
-        Self { party, action, resource, allowed: false, policies: Vec::new(), errors: Vec::new(), slice: 0 }
+        Self {
+            party,
+            action,
+            resource,
+            allowed: false,
+            policies: Vec::new(),
+            errors: Vec::new(),
+            slice: 0,
+        }
     }
 }
 
@@ -66,7 +78,11 @@ impl HeldRole {
     /// `party` holds `role` since it was granted to `through`.
     #[must_use]
     pub const fn new(party: String, role: String, through: String) -> Self {
-        Self { party, role, through }
+        Self {
+            party,
+            role,
+            through,
+        }
     }
 }
 
@@ -75,13 +91,23 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.decision {
             Decision::Allow { policies, .. } => writeln!(f, "allowed by {}", policies.join(", "))?,
-            Decision::Deny { policies, reason, .. } if policies.is_empty() => writeln!(f, "denied: {reason}")?,
-            Decision::Deny { policies, reason, .. } => writeln!(f, "denied by {}: {reason}", policies.join(", "))?,
-            Decision::Challenge { challenge, .. } => writeln!(f, "more is needed: {}", challenge.scopes.join(" "))?,
+            Decision::Deny {
+                policies, reason, ..
+            } if policies.is_empty() => writeln!(f, "denied: {reason}")?,
+            Decision::Deny {
+                policies, reason, ..
+            } => writeln!(f, "denied by {}: {reason}", policies.join(", "))?,
+            Decision::Challenge { challenge, .. } => {
+                writeln!(f, "more is needed: {}", challenge.scopes.join(" "))?;
+            }
         }
         for half in &self.halves {
             let answer = if half.allowed { "yes" } else { "no" };
-            write!(f, "  {answer}: {} of {} by {}", half.action, half.resource, half.party)?;
+            write!(
+                f,
+                "  {answer}: {} of {} by {}",
+                half.action, half.resource, half.party
+            )?;
             match half.policies.as_slice() {
                 [] => write!(f, "; no policy permits it")?,
                 policies => write!(f, "; {}", policies.join(", "))?,
@@ -92,7 +118,11 @@ impl fmt::Display for Explanation {
             }
         }
         for held in &self.roles {
-            writeln!(f, "  {} holds `{}` through {}", held.party, held.role, held.through)?;
+            writeln!(
+                f,
+                "  {} holds `{}` through {}",
+                held.party, held.role, held.through
+            )?;
         }
         Ok(())
     }
@@ -101,5 +131,9 @@ impl fmt::Display for Explanation {
 /// An engine that can say why.
 pub trait Explain: Send + Sync {
     /// How the engine decides on this call by this principal.
-    fn explain(&self, principal: &Principal, call: &Call) -> impl Future<Output = Explanation> + Send;
+    fn explain(
+        &self,
+        principal: &Principal,
+        call: &Call,
+    ) -> impl Future<Output = Explanation> + Send;
 }
