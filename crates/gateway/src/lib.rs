@@ -5,10 +5,14 @@ pub mod config;
 mod directory;
 mod edge;
 mod health;
+mod issuers;
 mod keys;
 mod metrics;
+mod quickstart;
 mod routing;
 mod sealer;
+pub mod serve;
+mod stack;
 
 pub use edge::LoadCertificateError;
 pub use keys::OpenKeyError;
