@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::Tokens;
+use super::peers::Peers;
 use super::process::Running;
 use super::scenarios::{SERVERS, Server};
 
@@ -49,15 +50,11 @@ impl Gateway {
     }
 
     /// Starts the gateway and waits until it is ready.
-    pub(super) fn start(&self, folder: &Path) -> Result<Running> {
+    pub(super) fn start(&self, peers: &Peers, folder: &Path) -> Result<Running> {
         let mut command = Command::new(&self.program);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(&self.config)
-            .current_dir(folder);
-        let mut running = Running::start("gateway", command, folder)?;
-        running.wait_until_ready(&[self.metrics_port, self.public_port], "/readyz")?;
+        command.arg("serve").arg("--config").arg(&self.config);
+        let mut running = peers.start("gateway", &command, folder)?;
+        running.wait_until_ready(self.metrics_port, "/readyz")?;
         Ok(running)
     }
 
