@@ -3,6 +3,7 @@
 mod answer;
 mod explain;
 mod layer;
+mod lines;
 mod refusal;
 mod reply;
 mod screen;
