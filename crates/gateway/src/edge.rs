@@ -89,7 +89,7 @@ impl<S> Edge<S> {
             shared
                 .metrics
                 .answered(route.as_ref(), outcome, started.elapsed());
-            shared.log(peer, route.as_ref(), &answer, outcome, started);
+            log(peer, route.as_ref(), &answer, outcome, started);
             Ok(shared.watch(answer, ended))
         }
     }
@@ -149,27 +149,26 @@ impl Shared {
             Watched::stream(body, self.metrics.open_answer(), ends)
         })
     }
+}
 
-    /// No header and no query: either may hold a secret.
-    fn log(
-        &self,
-        peer: SocketAddr,
-        route: Option<&gatewright_core::Route>,
-        answer: &Response<AnswerBody>,
-        outcome: &'static str,
-        started: Instant,
-    ) {
-        let status = answer.status().as_u16();
-        let millis = started.elapsed().as_millis();
-        let tenant = route.map_or("", |route| route.tenant().as_str());
-        let server = route.map_or("", |route| route.server().as_str());
-        if status >= 500 {
-            tracing::warn!(%peer, tenant, server, status, outcome, millis, "request failed");
-        } else if answer.extensions().get::<Refused>().is_some() {
-            tracing::info!(%peer, tenant, server, status, outcome, millis, "request refused");
-        } else {
-            tracing::debug!(%peer, tenant, server, status, outcome, millis, "request answered");
-        }
+/// No header and no query: either may hold a secret.
+fn log(
+    peer: SocketAddr,
+    route: Option<&gatewright_core::Route>,
+    answer: &Response<AnswerBody>,
+    outcome: &'static str,
+    started: Instant,
+) {
+    let status = answer.status().as_u16();
+    let millis = started.elapsed().as_millis();
+    let tenant = route.map_or("", |route| route.tenant().as_str());
+    let server = route.map_or("", |route| route.server().as_str());
+    if status >= 500 {
+        tracing::warn!(%peer, tenant, server, status, outcome, millis, "request failed");
+    } else if answer.extensions().get::<Refused>().is_some() {
+        tracing::info!(%peer, tenant, server, status, outcome, millis, "request refused");
+    } else {
+        tracing::debug!(%peer, tenant, server, status, outcome, millis, "request answered");
     }
 }
 

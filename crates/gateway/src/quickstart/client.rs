@@ -49,7 +49,9 @@ pub(super) struct Client(HyperClient<HttpConnector, Full<Bytes>>);
 
 impl Client {
     pub(super) fn new() -> Self {
-        Self(HyperClient::builder(TokioExecutor::new()).build_http())
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self(HyperClient::builder(TokioExecutor::new()).build(connector))
     }
 
     pub(super) async fn get(&self, url: &str) -> Result<Answer, SendError> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_audit::{CheckpointKey, Filter, Problem, VerifyOptions, export, verify};
+use gatewright_audit::{CheckpointKey, Filter, Problem, Tail, VerifyOptions, verify};
 use gatewright_core::ReferenceId;
 use serde_json::Value;
 
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long a record may take until it is in the file: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// More records than any one step makes.
+const LATEST: usize = 16;
 
 /// The log of a gateway.
 #[derive(Clone, Copy)]
@@ -28,28 +30,29 @@ pub(super) struct Log<'a> {
 }
 
 /// The record of one request.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    who: String,
+    /// `ann`, or `report-bot for ann`.
+    pub(super) who: String,
     /// `allow` or `deny`.
     pub(super) effect: String,
     /// The tool.
     pub(super) target: String,
-    /// Why it was decided so.
+    /// Which policies decided.
+    pub(super) policies: Vec<String>,
+    /// Why it was denied.
     pub(super) reason: String,
 }
 
-/// `report-bot for ann, pay_invoice: deny, …`
+/// `deny, …` or `allow, by …`
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            who,
-            effect,
-            target,
-            reason,
-        } = self;
-        write!(f, "{who}, {target}: {effect}")?;
-        if !reason.is_empty() {
-            write!(f, ", {reason}")?;
+        f.write_str(&self.effect)?;
+        if !self.reason.is_empty() {
+            write!(f, ", {}", self.reason)?;
+        }
+        if !self.policies.is_empty() {
+            write!(f, ", by {}", self.policies.join(" and "))?;
         }
         Ok(())
     }
@@ -89,8 +92,8 @@ impl Verified {
         if self.named == 0 {
             return Err(Mismatch::new("records", "none"));
         }
-        same("proven records", self.named, self.proven)?;
-        same("admissions without outcome", 0, self.open)
+        same("proven records", &self.named, &self.proven)?;
+        same("admissions without outcome", &0, &self.open)
     }
 }
 
@@ -128,27 +131,44 @@ impl<'a> Log<'a> {
         if filter.reference.is_none() {
             return Err(Mismatch::new("a reference", reference));
         }
+        self.find(filter, |_| true).await
+    }
+
+    /// The latest record of a call that was let through.
+    pub(super) async fn admitted(&self, who: &str, tool: &str) -> Result<Entry, Mismatch> {
+        let mut filter = Filter::default();
+        filter.principal = Some(who.to_owned());
+        let wanted = |record: &Value| {
+            let is = |pointer, wanted: &str| {
+                record.pointer(pointer).and_then(Value::as_str) == Some(wanted)
+            };
+            is("/kind", "admitted") && is("/call/target", tool)
+        };
+        self.find(filter, wanted).await
+    }
+
+    /// The latest record that fits, once it is in the file.
+    async fn find(
+        &self,
+        filter: Filter,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Entry, Mismatch> {
+        let dir = self.gateway.audit_dir();
         let found = async {
             loop {
                 self.gateway.log().flush();
-                let mut records = Vec::new();
-                export(&self.gateway.audit_dir(), &filter, &mut records)
+                let (records, _) = Tail::open(&dir, filter.clone(), LATEST)
                     .map_err(|error| Mismatch::new("a log that can be read", error))?;
-                if let Some(record) = records.split(|byte| *byte == b'\n').next()
-                    && let Ok(record) = serde_json::from_slice::<Value>(record)
-                {
+                let records = records.iter().rev();
+                let mut records = records.filter_map(|record| serde_json::from_str(record).ok());
+                if let Some(record) = records.find(&wanted) {
                     return Ok(Entry::of(&record));
                 }
                 tokio::task::yield_now().await;
             }
         };
         let found = tokio::time::timeout(PATIENCE, found).await;
-        found.unwrap_or_else(|_elapsed| {
-            Err(Mismatch::new(
-                format_args!("a record with the reference {reference}"),
-                "none",
-            ))
-        })
+        found.unwrap_or_else(|_elapsed| Err(Mismatch::new("a record of it", "none")))
     }
 
     /// Verifies the log against a checkpoint that is not in it.
@@ -177,7 +197,7 @@ impl<'a> Log<'a> {
     }
 
     /// Makes an amount that was paid larger, in a copy of the log, and verifies that.
-    pub(super) async fn change_a_copy(&self) -> Result<Change, Mismatch> {
+    pub(super) fn change_a_copy(&self) -> Result<Change, Mismatch> {
         let copy = self.scratch.join("changed-copy");
         let changed = self.copy_and_change(&copy);
         let changed = changed.map_err(|error| Mismatch::new("a copy of the log", error))?;
@@ -245,10 +265,15 @@ impl Entry {
             (None, _) => "nobody".to_owned(),
         };
         let owned = |pointer| text(pointer).unwrap_or_default().to_owned();
+        let policies = record.pointer("/decision/policies");
+        let policies = policies.and_then(Value::as_array).into_iter().flatten();
         Self {
             who,
             effect: owned("/decision/effect"),
             target: owned("/call/target"),
+            policies: policies
+                .filter_map(|policy| policy.as_str().map(str::to_owned))
+                .collect(),
             reason: owned("/decision/reason"),
         }
     }

@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr};
 
-use axum::Router;
+use axum::{Router, serve::ListenerExt as _};
 use tokio::{net::TcpListener, task::JoinSet};
 
 /// A router on a free loopback port, until it is dropped.
@@ -18,6 +18,11 @@ impl Loopback {
 
     pub(super) fn serve_on(listener: TcpListener, router: Router) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        // Head and event are written apart, and the second is not to wait for the first.
+        let listener = listener.tap_io(|stream| {
+            // Where it cannot be set, answers are slower and no less right.
+            let _set = stream.set_nodelay(true);
+        });
         let mut task = JoinSet::new();
         task.spawn(async move { axum::serve(listener, router).await });
         Ok(Self {

@@ -1,6 +1,9 @@
 //! How the tour looks: 80 columns, and no colour that a light or a dark terminal would swallow.
 
-use std::{fmt::Write as _, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    path::Path,
+};
 
 use super::paste::Snippet;
 
@@ -41,6 +44,24 @@ pub(super) struct Table {
     pub(super) people: Vec<&'static str>,
     /// A name and a tick per person.
     pub(super) rows: Vec<(String, Vec<bool>)>,
+}
+
+/// `pay_invoice: Ann; …`
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, ticks)) in self.rows.iter().enumerate() {
+            let who = self.people.iter().zip(ticks).filter(|(_, tick)| **tick);
+            let who: Vec<_> = who.map(|(person, _)| *person).collect();
+            let who = if who.is_empty() {
+                "nobody".to_owned()
+            } else {
+                who.join(" and ")
+            };
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{name}: {who}")?;
+        }
+        Ok(())
+    }
 }
 
 /// How a step ended.
@@ -123,6 +144,7 @@ impl Paint {
                 self.verdict(&mut text, " ", Style::Bad, &format!("got:      {got}"));
             }
         }
+        text.push('\n');
         text
     }
 
@@ -310,7 +332,7 @@ mod tests {
         for verdict in [
             Verdict::AsSaid(long.clone()),
             Verdict::Otherwise {
-                expected: long.clone(),
+                expected: long,
                 got: "y".repeat(200),
             },
         ] {

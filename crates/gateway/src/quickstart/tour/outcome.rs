@@ -28,9 +28,9 @@ impl From<SendError> for Mismatch {
 }
 
 /// Compares, and says both where they differ.
-pub(in crate::quickstart) fn same<T>(what: &str, expected: T, got: T) -> Result<(), Mismatch>
+pub(in crate::quickstart) fn same<T>(what: &str, expected: &T, got: &T) -> Result<(), Mismatch>
 where
-    T: PartialEq + fmt::Display,
+    T: PartialEq + fmt::Display + ?Sized,
 {
     if expected == got {
         return Ok(());
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn a_difference_names_both_sides() {
-        assert_eq!(same("status", 401, 401), Ok(()));
+        assert_eq!(same("status", &401, &401), Ok(()));
         assert_eq!(
-            same("status", 401, 200),
+            same("status", &401, &200),
             Err(Mismatch::new("status 401", "200"))
         );
     }
