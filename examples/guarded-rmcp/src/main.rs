@@ -29,7 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let token = idp.token("ann", &resource).expires_in(24 * 60 * 60).sign();
     println!(
-        "curl {resource} -H 'content-type: application/json' -H 'authorization: Bearer {token}' \
+        "curl {resource} -H 'content-type: application/json' \
+         -H 'accept: application/json, text/event-stream' -H 'authorization: Bearer {token}' \
          -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}}'"
     );
     Ok(server.await?)

@@ -118,7 +118,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return show(&app).await;
     }
     println!(
-        "curl {resource} -H 'content-type: application/json' -H \"x-api-key: ann's key\" \
+        "curl {resource} -H 'content-type: application/json' \
+         -H 'accept: application/json, text/event-stream' -H \"x-api-key: ann's key\" \
          -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}}'"
     );
     Ok(axum::serve(listener, app).await?)
