@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, BoxError, CallKind, Permitted, PolicyEngine, Refused};
+use gatewright_wire::Kind;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -82,11 +83,12 @@ where
     if bytes.is_empty() {
         return Response::from_parts(parts, AnswerBody::empty());
     }
-    let passed = match screen
+    // A body of its own is the answer to this call, or an error that may lack the id (2026-07-28).
+    let answer = screen
         .message(&bytes)
         .await
-        .map(|screened| screened.passage)
-    {
+        .filter(|screened| screened.answers || screened.kind == Kind::ErrorResponse);
+    let passed = match answer.map(|screened| screened.passage) {
         Some(Passage::Untouched) => bytes,
         Some(Passage::Changed(changed)) => {
             forget_the_bytes(&mut parts.headers);

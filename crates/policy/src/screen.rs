@@ -33,6 +33,7 @@ pub(crate) enum Passage {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Screened {
     pub(crate) passage: Passage,
+    pub(crate) kind: Kind,
     /// Whether it answers the call that it came back on.
     pub(crate) answers: bool,
 }
@@ -93,7 +94,11 @@ impl<E: PolicyEngine> Screen<E> {
             }
             Kind::ErrorResponse => self.replaced(&call, self.error(&call, envelope).await),
         };
-        Some(Screened { passage, answers })
+        Some(Screened {
+            passage,
+            kind: envelope.kind(),
+            answers,
+        })
     }
 
     /// The passage, or the error that stands for a message that is not passed on.
