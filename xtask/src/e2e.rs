@@ -9,6 +9,7 @@ mod peers;
 pub(crate) mod prerequisites;
 pub(crate) mod process;
 mod scenarios;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +22,8 @@ use serde_json::{Value, json};
 use self::gateway::Gateway;
 use self::peers::Peers;
 use self::process::free_port;
-use self::scenarios::{Client, SERVERS, Server};
+use self::scenarios::Client;
+use self::servers::{SERVERS, Server, WORKBENCH};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -192,12 +194,12 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Resu
         let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
         wanted.insert(label(server, "id"), id_token);
     }
-    let resource = gateway.route(&scenarios::WORKBENCH);
+    let resource = gateway.route(&WORKBENCH);
     wanted.insert(
         "robot".to_owned(),
         json!({"robot": true, "resource": resource}),
     );
-    let subject = label(&scenarios::WORKBENCH, "member");
+    let subject = label(&WORKBENCH, "member");
     wanted.insert(
         "delegated".to_owned(),
         json!({"act_for": subject, "resource": resource}),
@@ -220,7 +222,7 @@ fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
 }
 
 fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
-    let server = &scenarios::WORKBENCH;
+    let server = &WORKBENCH;
     Ok(json!({
         "url": gateway.route(server),
         "issuer": issuer,

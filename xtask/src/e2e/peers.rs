@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::install::Installed;
 use super::process::Running;
-use super::scenarios::{Client, Program, Server};
+use super::scenarios::Client;
+use super::servers::{Program, Server};
 
 #[derive(Debug)]
 pub(super) struct Peers {
