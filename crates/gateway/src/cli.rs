@@ -15,6 +15,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use gatewright_audit::ReadLogError;
 use tokio::runtime::Builder;
 
 use crate::config::{LoadConfigError, Organisation, Settings};
@@ -111,7 +112,9 @@ pub fn main() -> ExitCode {
     };
     outcome.map_or_else(
         |error| {
-            complain(&*error);
+            if !is_closed_pipe(&*error) {
+                complain(&*error);
+            }
             ExitCode::from(COULD_NOT_RUN)
         },
         ExitCode::from,
@@ -150,6 +153,17 @@ fn check(args: &ConfigArgs) -> Outcome {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether whoever reads what we write has gone, as `head` does.
+fn is_closed_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let own = error.downcast_ref::<io::Error>();
+    let of_log = match error.downcast_ref::<ReadLogError>() {
+        Some(ReadLogError::Write(error)) => Some(error),
+        _ => None,
+    };
+    let kind = own.or(of_log).map(io::Error::kind);
+    kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 /// Tells people what went wrong, with what caused it.
