@@ -78,6 +78,28 @@ async fn conditions_on_arguments_do_not_hide_the_tool() {
 }
 
 #[tokio::test]
+async fn a_pattern_of_a_path_does_not_fit_what_climbs_out_of_it() {
+    for (pattern, value, allowed) in [
+        ("/data/*", "/data/a..b/c", true),
+        ("/data/*", "/data/../etc", false),
+        ("/data/*", "/data/a/..", false),
+        ("/data/*", r"/data/a\..\..\x", false),
+        ("*/public/*", "../public/x", false),
+        (r"c:\*", r"c:\a", true),
+        (r"c:\*", r"c:\..\a", false),
+        ("v*", "v1/../2", true),
+    ] {
+        let engine = limited(&json!({"argument": "path", "like": pattern}));
+        let arguments = json!({"path": value}).to_string();
+        assert_eq!(
+            allows(&engine, &ann().await, &tool("pay", &arguments)).await,
+            allowed,
+            "{pattern} {value}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn texts_flags_and_choices_are_compared_exactly() {
     for (condition, good, bad) in [
         (
