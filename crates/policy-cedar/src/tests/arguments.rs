@@ -176,12 +176,17 @@ async fn old_and_unknown_authentication_does_not_fit() {
     let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["*"], "when": when}]));
     for (age, allowed) in [
         (Some(0), true),
-        (Some(300), true),
-        (Some(301), false),
+        (Some(300_000), true),
+        (Some(300_001), false),
+        (Some(301_000), false),
+        // An issuer's clock may be a minute ahead; what is further off was not a moment ago.
+        (Some(-60_000), true),
+        (Some(-60_001), false),
+        (Some(i64::MIN / 2), false),
         (None, false),
     ] {
         let mut identity = Identity::user(party("ann"));
-        identity.authenticated_at = age.map(|age| Timestamp::from_secs(NOON - age));
+        identity.authenticated_at = age.map(|age| Timestamp::from_millis(NOON * 1_000 - age));
         assert_eq!(
             allows(&engine, &principal(identity).await, &tool("t", "{}")).await,
             allowed,
