@@ -6,9 +6,13 @@
 //! event and without buffering streams. A server that is down, slow or talks nonsense becomes an error with the
 //! call's id, and none of its own words.
 //!
-//! Client and server must speak the same era; [`Era`](gatewright_wire::Era)s are told by a probe (`server/discover`
-//! first) or by configuration. A modern request for a legacy-only server gets a 400 without a modern error code, by
-//! which clients of both eras fall back to `initialize`.
+//! Client and server must speak the same era; the [`Era`](gatewright_wire::Era) of a server is told by a probe
+//! (`server/discover`, before the first modern call) or by configuration. A modern request for a legacy-only server
+//! gets a 400 without a modern error code, by which clients of both eras fall back to `initialize`; an `initialize`
+//! that a modern-only server does not take gets an error naming its versions.
+//!
+//! A client that goes away takes its call along: in the modern era by the closed stream, in the legacy era by
+//! `notifications/cancelled`, except where the server gave event ids, by which the client may come back for the rest.
 //!
 //! ```
 //! use gatewright_core::Permitted;
@@ -42,6 +46,8 @@ mod headers;
 mod relay;
 mod service;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use service::Upstream;
 pub use target::{EraSetting, Target, Targets, Timeouts};

@@ -10,13 +10,14 @@ use std::{
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted};
 use gatewright_egress::{Class, Connector, Egress};
-use gatewright_wire::Era;
+use gatewright_wire::{Era, Version, json};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
@@ -28,6 +29,9 @@ use crate::{
     relay::Exchange,
     target::{Target, Targets},
 };
+
+/// How many idle connections to one server are kept.
+const MOST_IDLE: usize = 64;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
@@ -51,6 +55,7 @@ impl Upstream {
     pub fn with_targets(targets: Arc<dyn Targets>, egress: &Egress) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(MOST_IDLE)
             .build(egress.connector(Class::Operator));
         Self {
             targets,
@@ -73,49 +78,79 @@ impl Upstream {
     ) -> Result<Response<AnswerBody>, Failure> {
         let call = permitted.call();
         let target = self.targets.target(call.route()).ok_or(Failure::NoTarget)?;
-        let spoken = era::spoken(&self.client, &target).await?;
-        if spoken == Spoken::Legacy && call.era() == Era::Modern {
+        // A legacy call is the same to servers of either era. A modern one must not reach a server that would read it
+        // as something else.
+        if call.era() == Era::Modern && era::spoken(&self.client, &target).await? == Spoken::Legacy
+        {
             return Err(Failure::LegacyOnly);
         }
+        let answered = self.exchange(client_headers, call, &target, draft).await;
+        match (call.era(), call.method()) {
+            (Era::Legacy, Some("initialize")) if !opened(answered.as_ref()) => {
+                self.is_modern_only(&target).await?;
+            }
+            // Perhaps it is not the server any more that it was.
+            (Era::Modern, _)
+                if matches!(answered, Err(Failure::Unreachable | Failure::Protocol(_))) =>
+            {
+                target.memory.forget();
+            }
+            _ => {}
+        }
+        answered
+    }
+
+    async fn exchange(
+        &self,
+        client_headers: &HeaderMap,
+        call: &Call,
+        target: &Target,
+        draft: Option<&Draft>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let timeouts = target.timeouts();
+        let deadline = Instant::now() + timeouts.total;
         let sent = headers::up(client_headers, call);
         let cancel = CancelOnDrop::new(&self.client, &self.tasks, target.url(), &sent, call);
-        let request = request(&target, call, sent.clone());
-        let answer =
-            tokio::time::timeout(target.timeouts().first_byte, self.client.request(request)).await;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => {
-                target.memory.forget();
-                return Err(Failure::Unreachable);
-            }
-            Err(_elapsed) => return Err(Failure::Timeout),
-        };
+        let answer = self.client.request(request(target, call, sent.clone()));
+        let answer = tokio::time::timeout(timeouts.first_byte.min(timeouts.total), answer)
+            .await
+            .map_err(|_elapsed| Failure::Timeout)?
+            .map_err(|error| Failure::unreachable(target, &error))?;
         let exchange = Exchange {
-            target: &target,
+            target,
             call,
             sent: &sent,
             draft,
+            deadline,
         };
-        let answered = exchange.answer(answer, cancel).await;
-        match (spoken, call.method()) {
-            (Spoken::Modern { supported }, Some("initialize")) if !opened(answered.as_ref()) => {
+        exchange.answer(answer, cancel).await
+    }
+
+    /// Fails if the server speaks no version that `initialize` could agree on.
+    async fn is_modern_only(&self, target: &Target) -> Result<(), Failure> {
+        let legacy = |name: &String| {
+            Version::parse(name).is_some_and(|version| version.era() == Era::Legacy)
+        };
+        match era::spoken(&self.client, target).await {
+            Ok(Spoken::Modern { supported }) if !supported.iter().any(legacy) => {
                 Err(Failure::ModernOnly { supported })
             }
-            _ => answered,
+            _ => Ok(()),
         }
     }
 }
 
-/// Whether a server took `initialize`: it answered well, and not with an error.
+/// Whether a server took `initialize`, or failed in a way that says nothing of eras.
 fn opened(answered: Result<&Response<AnswerBody>, &Failure>) -> bool {
-    answered.is_ok_and(|answer| {
-        let error = answer
-            .body()
-            .known()
-            .and_then(|body| std::str::from_utf8(body).ok())
-            .is_some_and(|body| gatewright_wire::json::member(body, "error").is_some());
-        answer.status().is_success() && !error
-    })
+    match answered {
+        Ok(answer) => {
+            let text = answer.body().known().map(std::str::from_utf8);
+            let error =
+                text.is_some_and(|text| json::member(text.unwrap_or_default(), "error").is_some());
+            answer.status().is_success() && !error
+        }
+        Err(failure) => !matches!(failure, Failure::Protocol(_)),
+    }
 }
 
 fn request(target: &Target, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
@@ -165,6 +200,3 @@ impl fmt::Debug for Upstream {
         f.debug_struct("Upstream").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -110,7 +110,8 @@ impl Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("url", &self.url)
+            // Paths and queries of some servers are secrets.
+            .field("host", &self.url.host())
             .field("era", &self.era)
             .finish_non_exhaustive()
     }
