@@ -32,12 +32,12 @@ pub(crate) fn up(client: &HeaderMap, call: &Call) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
     copy_single(client, &MCP_PROTOCOL_VERSION, &mut headers);
     match call.era() {
+        // `initialize` opens a session: an id that comes along means nothing.
+        Era::Legacy if call.method() == Some("initialize") => {}
         Era::Legacy => {
-            // `initialize` opens a session: an id that comes along means nothing.
-            if call.method() != Some("initialize") {
-                copy_single(client, &MCP_SESSION_ID, &mut headers);
-            }
-            if call.kind() == CallKind::Stream {
+            copy_single(client, &MCP_SESSION_ID, &mut headers);
+            // Without a session, whose stream it is would be known by the id of an event alone (invariant 6).
+            if call.kind() == CallKind::Stream && headers.contains_key(&MCP_SESSION_ID) {
                 copy_single(client, &LAST_EVENT_ID, &mut headers);
             }
         }

@@ -188,7 +188,10 @@ impl Service<Request<Permitted>> for Upstream {
                     if let Some(draft) = draft {
                         draft.refuse(failure.refused(), Some(failure.to_string()));
                     }
-                    Ok(failure.answer(permitted.call().id()))
+                    // The id of a response belongs to the server's own requests.
+                    let call = permitted.call();
+                    let id = call.id().filter(|_| call.kind() == CallKind::Request);
+                    Ok(failure.answer(id))
                 }
             }
         })

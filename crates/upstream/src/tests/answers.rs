@@ -106,6 +106,14 @@ async fn a_failure_is_in_the_record() {
 }
 
 #[tokio::test]
+async fn a_failed_response_is_not_answered_by_its_id() {
+    let server = always(Answer::status(500)).await;
+    let response = legacy(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    let (status, _, body) = relay(&server, response).await;
+    assert_eq!((status, last(&body).get("id")), (502, None));
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let other = always(Answer::json(
         &json!({"jsonrpc": "2.0", "id": 7, "result": {}}),

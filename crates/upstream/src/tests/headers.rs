@@ -147,3 +147,11 @@ async fn a_session_comes_down_in_the_legacy_era_only() {
     let (_, headers, _) = relay(&server, modern()).await;
     assert!(!headers.contains_key("mcp-session-id"));
 }
+
+#[tokio::test]
+async fn a_stream_is_resumed_within_a_session_only() {
+    let server = always(Answer::status(405)).await;
+    let alone = Request::get("http://gw.example/mcp/s").header("last-event-id", "4");
+    relay(&server, alone.body(Bytes::new()).unwrap()).await;
+    assert!(!server.requests()[0].headers.contains_key("last-event-id"));
+}
