@@ -18,7 +18,10 @@ use clap::{Args, Parser, Subcommand};
 use gatewright_audit::ReadLogError;
 use tokio::runtime::Builder;
 
-use crate::config::{LoadConfigError, Organisation, Settings};
+use crate::{
+    config::{LoadConfigError, Organisation, Settings},
+    edge::Certificate,
+};
 
 /// What a command found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +144,12 @@ impl From<Found> for ExitCode {
 fn check(args: &ConfigArgs) -> Outcome {
     match args.load() {
         Ok((settings, organisation)) => {
+            if let Some(files) = &settings.tls
+                && let Err(error) = Certificate::load(files)
+            {
+                complain(&error);
+                return Ok(Found::Bad);
+            }
             let mut out = io::stdout().lock();
             writeln!(out, "{}: no mistakes", settings.file.display())?;
             writeln!(out, "{}: no mistakes", settings.organisation.display())?;
@@ -207,5 +216,9 @@ mod tests {
         assert!(check(&args).is_err(), "there is no org.toml");
         std::fs::write(dir.path().join("org.toml"), "").unwrap();
         assert_eq!(check(&args).unwrap(), Found::Good);
+        let tls = "[tls]\ncertificate = 'none.pem'\nkey = 'none.key'";
+        let settings = format!("public_url = 'https://gw.example'\n{tls}");
+        std::fs::write(&config, settings).unwrap();
+        assert_eq!(check(&args).unwrap(), Found::Bad, "there is no certificate");
     }
 }
