@@ -82,6 +82,9 @@ development = true
 public = "127.0.0.1:{public_port}"
 metrics = "127.0.0.1:{metrics_port}"
 
+[logging]
+level = "debug"
+
 [outbound]
 allow = ["127.0.0.0/8"]
 "#
@@ -99,8 +102,8 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
         let url = urls.get(server.name).context("every server was started")?;
         write!(
             text,
-            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\n",
-            server.name
+            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\nscopes = {}\n",
+            server.name, server.scopes
         )?;
     }
     for (role, group, permits) in ROLES {
@@ -131,8 +134,27 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
             "\n[[grants]]\nrole = \"{role}\"\ngroup = \"{group}\"\n"
         )?;
     }
+    text.push_str(AGENTS);
     Ok(text)
 }
+
+/// What the provider's clients may that are agents, on their own or for someone.
+const AGENTS: &str = r#"
+[[roles]]
+name = "agent"
+
+[[roles.permissions]]
+servers = ["workbench"]
+tools = ["headers", "steps", "blob"]
+
+[[grants]]
+role = "agent"
+agent = "robot"
+
+[[grants]]
+role = "agent"
+agent = "exchanger"
+"#;
 
 type PermitsOf = fn(&Server) -> &Permits;
 
