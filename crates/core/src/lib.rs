@@ -61,7 +61,7 @@ pub use authorize::{
     AuthorizeError, Challenge, Decision, Denial, EngineFn, Obligation, Permit, Permitted,
     PolicyEngine, SnapshotVersion, Visible, authorize, engine_fn,
 };
-pub use call::{Call, CallBody, CallKind, ParseCallError};
+pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
