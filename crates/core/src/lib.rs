@@ -45,6 +45,7 @@ mod authenticate;
 mod authorize;
 mod call;
 mod clock;
+mod credential;
 mod draft;
 mod ids;
 mod principal;
@@ -63,6 +64,9 @@ pub use authorize::{
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use credential::{
+    CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UpstreamAuth,
+};
 pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
 /// have no edge to the codec, and there is one place that refuses duplicate member names (invariant 14).

@@ -190,6 +190,8 @@ impl Who {
 pub enum Method {
     /// A signed access token (RFC 9068 or an issuer's own JWT form).
     AccessToken,
+    /// A key that this installation issued.
+    ApiKey,
     /// Whatever the embedding service does by itself.
     External,
 }
@@ -200,6 +202,7 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessToken => "access-token",
+            Self::ApiKey => "api-key",
             Self::External => "external",
         }
     }
