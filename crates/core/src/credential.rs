@@ -232,7 +232,9 @@ impl fmt::Debug for UpstreamAuth {
 
 /// A secret that cannot stand where its form puts it. The text tells nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stored credential has characters that no header may have: store it again, without line breaks")]
+#[error(
+    "the stored credential has characters that no header may have: store it again, without line breaks"
+)]
 pub struct UnfitSecret;
 
 #[cfg(test)]
@@ -253,16 +255,18 @@ mod tests {
         let ann = principal(Identity::user(party("ann")));
         let bot = principal(Identity::agent(party("bot")));
         let both = principal(Identity::delegated(party("ann"), party("bot")));
-        let owner = |principal, mode| {
-            CredentialOwner::of(principal, mode).map(|owner| owner.to_string())
-        };
+        let owner =
+            |principal, mode| CredentialOwner::of(principal, mode).map(|owner| owner.to_string());
         for (principal, user, agent) in [
             (&ann, Some("user:i|ann"), None),
             (&bot, None, Some("agent:i|bot")),
             (&both, Some("user:i|ann"), Some("agent:i|bot")),
         ] {
             assert_eq!(owner(principal, CredentialMode::None), None);
-            assert_eq!(owner(principal, CredentialMode::Shared).as_deref(), Some("shared"));
+            assert_eq!(
+                owner(principal, CredentialMode::Shared).as_deref(),
+                Some("shared")
+            );
             assert_eq!(owner(principal, CredentialMode::PerUser).as_deref(), user);
             assert_eq!(owner(principal, CredentialMode::PerAgent).as_deref(), agent);
         }
@@ -271,10 +275,18 @@ mod tests {
     #[test]
     fn a_secret_is_shown_by_nothing_and_goes_where_its_form_says() {
         let secret = || Secret::new("planted".into());
-        let auth = UpstreamAuth::new(CredentialOwner::Shared, 3, CredentialForm::default(), secret());
+        let auth = UpstreamAuth::new(
+            CredentialOwner::Shared,
+            3,
+            CredentialForm::default(),
+            secret(),
+        );
         assert_eq!(format!("{auth:?}"), "UpstreamAuth(\"shared#3\")");
         let (name, value) = auth.header().unwrap().unwrap();
-        assert_eq!((name, value.to_str().unwrap()), (header::AUTHORIZATION, "Bearer planted"));
+        assert_eq!(
+            (name, value.to_str().unwrap()),
+            (header::AUTHORIZATION, "Bearer planted")
+        );
         assert!(value.is_sensitive() && !format!("{value:?}").contains("planted"));
         assert!(auth.environment().is_none());
 
@@ -288,7 +300,12 @@ mod tests {
     #[test]
     fn a_secret_cannot_smuggle_a_header() {
         let secret = Secret::new("a\r\nx-admin: 1".into());
-        let auth = UpstreamAuth::new(CredentialOwner::Shared, 1, CredentialForm::default(), secret);
+        let auth = UpstreamAuth::new(
+            CredentialOwner::Shared,
+            1,
+            CredentialForm::default(),
+            secret,
+        );
         assert_eq!(auth.header(), Err(UnfitSecret));
     }
 
