@@ -14,7 +14,8 @@ pub(crate) struct Path(Box<str>);
 impl Path {
     /// `None` unless every part is there and no character is a control character.
     pub(crate) fn new(text: &str) -> Option<Self> {
-        let fits = text.split('.').all(|part| !part.is_empty()) && !text.chars().any(char::is_control);
+        let fits =
+            text.split('.').all(|part| !part.is_empty()) && !text.chars().any(char::is_control);
         fits.then(|| Self(text.into()))
     }
 
@@ -53,7 +54,9 @@ enum Found {
 impl Found {
     fn read(raw: &str) -> Self {
         match raw.as_bytes().first() {
-            Some(b'"') => json::string(raw).map_or(Self::Other("ambiguous"), |text| Self::Text(text.into_owned())),
+            Some(b'"') => json::string(raw).map_or(Self::Other("ambiguous"), |text| {
+                Self::Text(text.into_owned())
+            }),
             Some(b't') => Self::Boolean(true),
             Some(b'f') => Self::Boolean(false),
             Some(b'n') => Self::Other("null"),
@@ -73,12 +76,16 @@ impl Found {
             Self::Other(kind) => (kind, None),
         };
         let value = value.map(|value| (kind.to_owned(), value));
-        RestrictedExpression::new_record([("kind".to_owned(), text(kind))].into_iter().chain(value)).ok()
+        RestrictedExpression::new_record([("kind".to_owned(), text(kind))].into_iter().chain(value))
+            .ok()
     }
 }
 
 /// The record `args` for these paths. `None` only if Cedar cannot hold it.
-pub(crate) fn record(arguments: Option<&str>, paths: &BTreeSet<Path>) -> Option<RestrictedExpression> {
+pub(crate) fn record(
+    arguments: Option<&str>,
+    paths: &BTreeSet<Path>,
+) -> Option<RestrictedExpression> {
     let mut fields = Vec::with_capacity(paths.len());
     for path in paths {
         if let Some(found) = arguments.and_then(|arguments| path.find(arguments)) {
@@ -92,7 +99,9 @@ pub(crate) fn record(arguments: Option<&str>, paths: &BTreeSet<Path>) -> Option<
 /// as Go's `encoding/json` does).
 pub(crate) fn confusable(one: &str, other: &str) -> bool {
     fn folded(text: &str) -> impl Iterator<Item = char> {
-        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+        text.chars()
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase)
     }
     one != other && folded(one).eq(folded(other))
 }
@@ -129,7 +138,10 @@ impl Reads {
                 && first == "args"
             {
                 self.arguments.insert(argument.clone());
-                if let Some(field) = rest.first().filter(|field| !FIELDS.contains(&field.as_str())) {
+                if let Some(field) = rest
+                    .first()
+                    .filter(|field| !FIELDS.contains(&field.as_str()))
+                {
                     self.misread.insert(format!("{argument}.{field}"));
                 }
             }
@@ -144,14 +156,20 @@ impl Reads {
 
 /// `["args", "amount"]` for `context.args.amount`, `context.args has amount` and `context has args.amount`.
 fn context_path(node: &Json) -> Option<Vec<String>> {
-    let (key, inner) = node.as_object().filter(|members| members.len() == 1)?.iter().next()?;
+    let (key, inner) = node
+        .as_object()
+        .filter(|members| members.len() == 1)?
+        .iter()
+        .next()?;
     match key.as_str() {
         "Var" => (inner.as_str() == Some("context")).then(Vec::new),
         "." | "has" => {
             let mut path = context_path(inner.get("left")?)?;
             match inner.get("attr")? {
                 Json::String(name) => path.push(name.clone()),
-                Json::Array(names) => path.extend(names.iter().filter_map(Json::as_str).map(str::to_owned)),
+                Json::Array(names) => {
+                    path.extend(names.iter().filter_map(Json::as_str).map(str::to_owned));
+                }
                 Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => return None,
             }
             Some(path)
@@ -186,7 +204,11 @@ mod tests {
             ("[100]", Found::Other("array")),
             (r#"{"v":100}"#, Found::Other("object")),
         ] {
-            assert_eq!(find(&format!(r#"{{"amount": {raw} }}"#), "amount"), Some(found), "{raw}");
+            assert_eq!(
+                find(&format!(r#"{{"amount": {raw} }}"#), "amount"),
+                Some(found),
+                "{raw}"
+            );
         }
         assert_eq!(find("{}", "amount"), None);
         assert_eq!(find("[]", "amount"), None);
@@ -194,20 +216,36 @@ mod tests {
 
     #[test]
     fn dots_go_into_objects_and_never_into_names() {
-        assert_eq!(find(r#"{"transfer":{"amount":5}}"#, "transfer.amount"), Some(Found::Integer(5)));
+        assert_eq!(
+            find(r#"{"transfer":{"amount":5}}"#, "transfer.amount"),
+            Some(Found::Integer(5))
+        );
         assert_eq!(find(r#"{"transfer.amount":5}"#, "transfer.amount"), None);
         assert_eq!(find(r#"{"transfer":[5]}"#, "transfer.amount"), None);
-        assert_eq!(find(r#"{"\u0061mount":5}"#, "amount"), Some(Found::Integer(5)), "compared after unescaping");
+        assert_eq!(
+            find(r#"{"\u0061mount":5}"#, "amount"),
+            Some(Found::Integer(5)),
+            "compared after unescaping"
+        );
     }
 
     #[test]
     fn names_that_readers_confuse_have_no_value() {
-        for arguments in
-            [r#"{"amount":5,"Amount":5000}"#, r#"{"AMOUNT":5000}"#, r#"{"amount":5,"\u0041mount":1}"#]
-        {
-            assert_eq!(find(arguments, "amount"), Some(Found::Other("ambiguous")), "{arguments}");
+        for arguments in [
+            r#"{"amount":5,"Amount":5000}"#,
+            r#"{"AMOUNT":5000}"#,
+            r#"{"amount":5,"\u0041mount":1}"#,
+        ] {
+            assert_eq!(
+                find(arguments, "amount"),
+                Some(Found::Other("ambiguous")),
+                "{arguments}"
+            );
         }
-        assert_eq!(find("{\"\u{17f}um\":5000}", "sum"), Some(Found::Other("ambiguous")));
+        assert_eq!(
+            find("{\"\u{17f}um\":5000}", "sum"),
+            Some(Found::Other("ambiguous"))
+        );
         assert_eq!(find(r#"{"amounts":5000}"#, "amount"), None);
     }
 
@@ -227,9 +265,18 @@ mod tests {
             && ["x"].contains(context.args.g.text) && !(context.args.h.text like "*") };"#;
         let policy: Policy = text.parse().unwrap();
         let reads = Reads::of(&policy.to_json().unwrap());
-        let expected: BTreeSet<String> =
-            ["a", "b.c", "d", "e", "f", "g", "h"].map(str::to_owned).into_iter().collect();
-        assert_eq!(reads, Reads { context: true, arguments: expected, misread: BTreeSet::new() });
+        let expected: BTreeSet<String> = ["a", "b.c", "d", "e", "f", "g", "h"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect();
+        assert_eq!(
+            reads,
+            Reads {
+                context: true,
+                arguments: expected,
+                misread: BTreeSet::new()
+            }
+        );
         let none: Policy = "permit(principal, action, resource);".parse().unwrap();
         assert_eq!(Reads::of(&none.to_json().unwrap()), Reads::default());
     }

@@ -49,7 +49,9 @@ impl Ask {
         let server = call.route().server();
         let action = Action::of(call);
         let subject = match call.from() {
-            Peer::Client => call.envelope().map_or(Subject::None, gatewright_wire::Envelope::subject),
+            Peer::Client => call
+                .envelope()
+                .map_or(Subject::None, gatewright_wire::Envelope::subject),
             // What a server names in a request of its own is not something that the caller uses.
             Peer::Server => Subject::None,
         };
@@ -72,18 +74,21 @@ impl Ask {
             }
         };
         let name = call.target().ok_or("the call names no target")?;
-        let question = |action| Question { action, target: Target::item(kind, server, name, &facts) };
-        Ok(Self { questions: vec![question(SEE), question(action)] })
+        let question = |action| Question {
+            action,
+            target: Target::item(kind, server, name, &facts),
+        };
+        Ok(Self {
+            questions: vec![question(SEE), question(action)],
+        })
     }
 }
 
-impl Question {
-    /// The text of the arguments that policies read: for a request of a server, all of its parameters.
-    pub(crate) fn arguments<'a>(&self, call: &'a Call) -> Option<&'a str> {
-        match call.from() {
-            Peer::Client => call.arguments(),
-            Peer::Server => call.params(),
-        }
+/// The text of the arguments that policies read: for a request of a server, all of its parameters.
+pub(crate) fn arguments(call: &Call) -> Option<&str> {
+    match call.from() {
+        Peer::Client => call.arguments(),
+        Peer::Server => call.params(),
     }
 }
 
@@ -99,7 +104,11 @@ impl Target {
             ItemKind::Prompt => Kind::Prompt,
             ItemKind::Resource | ItemKind::ResourceTemplate => Kind::Resource,
         };
-        let facts = if kind == Kind::Tool { facts(server, name) } else { ToolFacts::default() };
+        let facts = if kind == Kind::Tool {
+            facts(server, name)
+        } else {
+            ToolFacts::default()
+        };
         Self {
             uid: names::item(kind, server, name),
             server: names::server(server),
@@ -125,7 +134,11 @@ impl Target {
     pub(crate) fn entity(&self) -> Option<Entity> {
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let flag = RestrictedExpression::new_bool;
-        let field = if self.kind == Kind::Resource { "uri" } else { "name" };
+        let field = if self.kind == Kind::Resource {
+            "uri"
+        } else {
+            "name"
+        };
         let mut attributes = HashMap::from([(field.to_owned(), text(&self.name))]);
         if self.kind == Kind::Server {
             return Entity::new(self.uid.clone(), attributes, [].into()).ok();
@@ -142,9 +155,15 @@ impl Target {
 /// The resources that a `subscriptions/listen` names.
 fn subscriptions(call: &Call) -> Result<Vec<String>, &'static str> {
     const MALFORMED: &str = "the subscriptions cannot be read";
-    let Some(params) = call.params() else { return Ok(Vec::new()) };
-    let Some(notifications) = exact_member(params, "notifications")? else { return Ok(Vec::new()) };
-    let Some(list) = exact_member(notifications, "resourceSubscriptions")? else { return Ok(Vec::new()) };
+    let Some(params) = call.params() else {
+        return Ok(Vec::new());
+    };
+    let Some(notifications) = exact_member(params, "notifications")? else {
+        return Ok(Vec::new());
+    };
+    let Some(list) = exact_member(notifications, "resourceSubscriptions")? else {
+        return Ok(Vec::new());
+    };
     if list == "null" {
         return Ok(Vec::new());
     }
@@ -152,7 +171,9 @@ fn subscriptions(call: &Call) -> Result<Vec<String>, &'static str> {
     if uris.len() > SUBSCRIPTIONS {
         return Err("too many resources are subscribed to at once");
     }
-    uris.into_iter().map(|uri| json::string(uri).map(Into::into).ok_or(MALFORMED)).collect()
+    uris.into_iter()
+        .map(|uri| json::string(uri).map(Into::into).ok_or(MALFORMED))
+        .collect()
 }
 
 /// A member of an object, unless a reader that does not mind case could take another for it.
@@ -161,5 +182,8 @@ fn exact_member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>, &'st
     if members.iter().any(|(other, _)| confusable(other, name)) {
         return Err("two names of parameters differ only in case");
     }
-    Ok(members.into_iter().find(|(other, _)| other == name).map(|(_, value)| value))
+    Ok(members
+        .into_iter()
+        .find(|(other, _)| other == name)
+        .map(|(_, value)| value))
 }

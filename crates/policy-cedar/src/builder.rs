@@ -32,13 +32,19 @@ pub struct ToolFacts {
 
 impl ToolFacts {
     /// A tool that changes nothing.
-    pub const READ_ONLY: Self = Self { read_only: true, destructive: false };
+    pub const READ_ONLY: Self = Self {
+        read_only: true,
+        destructive: false,
+    };
 }
 
 impl Default for ToolFacts {
     /// A tool that nobody vouches for: it may change and destroy.
     fn default() -> Self {
-        Self { read_only: false, destructive: true }
+        Self {
+            read_only: false,
+            destructive: true,
+        }
     }
 }
 
@@ -95,7 +101,10 @@ impl CedarEngineBuilder {
 
     /// Adds Cedar text under the name that errors and ids call it by.
     pub fn policies(mut self, name: &str, text: &str) -> Self {
-        self.texts.push(PolicyFile { name: name.into(), text: text.into() });
+        self.texts.push(PolicyFile {
+            name: name.into(),
+            text: text.into(),
+        });
         self
     }
 
@@ -130,7 +139,11 @@ impl CedarEngineBuilder {
                 let id = source.policy.id().clone();
                 if places.contains_key(&id) {
                     let (file, id) = (place.file.name.to_string(), id.to_string());
-                    return Err(BuildEngineError::TakenId { file, line: place.line, id });
+                    return Err(BuildEngineError::TakenId {
+                        file,
+                        line: place.line,
+                        id,
+                    });
                 }
                 places.insert(id, place);
                 sources.push(source);
@@ -141,7 +154,9 @@ impl CedarEngineBuilder {
         let schema = schema::with_arguments(paths)?;
         let actions = schema
             .action_entities()
-            .map_err(|error| BuildEngineError::Schema { reason: error.to_string() })?;
+            .map_err(|error| BuildEngineError::Schema {
+                reason: error.to_string(),
+            })?;
         let warnings = files::validate(schema.clone(), &sources, &places)?;
         Ok(CedarEngine {
             tenant: self.tenant,
@@ -180,7 +195,10 @@ fn grants(
         if issuer.contains('|') {
             return Err(BuildEngineError::Issuer(issuer.to_owned()));
         }
-        let granted = Granted { role: grant.role.into(), expires: grant.expires };
+        let granted = Granted {
+            role: grant.role.into(),
+            expires: grant.expires,
+        };
         grants.entry(grant.to).or_default().push(granted);
     }
     Ok(grants)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId};
-use gatewright_core::access::{ArgumentCondition, Hours, Pattern, Permission, Role, Scalar, Weekday, When};
+use gatewright_core::access::{
+    ArgumentCondition, Hours, Pattern, Permission, Role, Scalar, Weekday, When,
+};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -27,12 +29,21 @@ pub(crate) fn role(role: &Role) -> Result<Vec<Source>, BuildEngineError> {
     let mut out = Vec::new();
     for (index, permission) in role.permissions.iter().enumerate() {
         let number = index + 1;
-        let wrong = |reason: String| BuildEngineError::Role { role: role.name.clone(), permission: number, reason };
+        let wrong = |reason: String| BuildEngineError::Role {
+            role: role.name.clone(),
+            permission: number,
+            reason,
+        };
         let conditions = conditions(&permission.when).map_err(wrong)?;
         for pattern in &permission.methods {
             refuse_item_method(pattern).map_err(wrong)?;
         }
-        let mut halves = Halves { role: &role.name, number, count: 0, out: &mut out };
+        let mut halves = Halves {
+            role: &role.name,
+            number,
+            count: 0,
+            out: &mut out,
+        };
         permission_policies(permission, &conditions, &mut halves)?;
     }
     Ok(out)
@@ -45,7 +56,10 @@ pub(crate) fn light(policy: &Policy) -> Policy {
 
 /// What a policy reads of the context.
 pub(crate) fn reads(policy: &Policy) -> Result<Reads, String> {
-    light(policy).to_json().map(|json| Reads::of(&json)).map_err(|error| error.to_string())
+    light(policy)
+        .to_json()
+        .map(|json| Reads::of(&json))
+        .map_err(|error| error.to_string())
 }
 
 fn permission_policies(
@@ -54,13 +68,22 @@ fn permission_policies(
     halves: &mut Halves<'_>,
 ) -> Result<(), BuildEngineError> {
     let items = [
-        (Kind::Tool, "name", &permission.tools, &["tools/call"] as &[&str]),
+        (
+            Kind::Tool,
+            "name",
+            &permission.tools,
+            &["tools/call"] as &[&str],
+        ),
         (Kind::Prompt, "name", &permission.prompts, &["prompts/get"]),
         (
             Kind::Resource,
             "uri",
             &permission.resources,
-            &["resources/read", "resources/subscribe", "resources/unsubscribe"],
+            &[
+                "resources/read",
+                "resources/subscribe",
+                "resources/unsubscribe",
+            ],
         ),
     ];
     for server in &permission.servers {
@@ -91,13 +114,23 @@ fn methods(
 ) -> Result<(), BuildEngineError> {
     let (server_only, mut when) = server_scope(server);
     when.extend(conditions.iter().cloned());
-    let known = |pattern: &Pattern| schema::METHOD_ACTIONS.iter().any(|action| pattern.matches(action.0));
+    let known = |pattern: &Pattern| {
+        schema::METHOD_ACTIONS
+            .iter()
+            .any(|action| pattern.matches(action.0))
+    };
     let named = |all: &[Pattern], method: &str| all.iter().any(|pattern| pattern.matches(method));
 
     if named(&permission.methods, "completion/complete") {
         let (scope, mut when) = match server.literal() {
-            Some(name) => (json!({"op": "in", "entity": entity(Kind::Server, name)}), Vec::new()),
-            None => (json!({"op": "All"}), vec![like(get(var("resource"), "server"), server)]),
+            Some(name) => (
+                json!({"op": "in", "entity": entity(Kind::Server, name)}),
+                Vec::new(),
+            ),
+            None => (
+                json!({"op": "All"}),
+                vec![like(get(var("resource"), "server"), server)],
+            ),
         };
         when.extend(conditions.iter().cloned());
         halves.push("call", &["completion/complete"], &scope, &when)?;
@@ -110,7 +143,10 @@ fn methods(
     if !tasks.is_empty() {
         halves.push("call", &tasks, &server_only, &when)?;
     }
-    let unknown = permission.methods.iter().filter(|pattern| pattern.literal().is_none() || !known(pattern));
+    let unknown = permission
+        .methods
+        .iter()
+        .filter(|pattern| pattern.literal().is_none() || !known(pattern));
     for pattern in unknown {
         let mut when = when.clone();
         when.push(like(get(var("context"), "method"), pattern));
@@ -141,13 +177,24 @@ struct Halves<'a> {
 }
 
 impl Halves<'_> {
-    fn push(&mut self, half: &str, actions: &[&str], scope: &Json, when: &[Json]) -> Result<(), BuildEngineError> {
+    fn push(
+        &mut self,
+        half: &str,
+        actions: &[&str],
+        scope: &Json,
+        when: &[Json],
+    ) -> Result<(), BuildEngineError> {
         let reported: Arc<str> = format!("role:{}/{}#{half}", self.role, self.number).into();
         self.count += 1;
         let id = format!("{reported}~{}", self.count);
-        let actions: Vec<Json> = actions.iter().map(|action| entity(Kind::Action, action)).collect();
-        let conditions: Vec<Json> =
-            when.iter().map(|body| json!({"kind": "when", "body": body})).collect();
+        let actions: Vec<Json> = actions
+            .iter()
+            .map(|action| entity(Kind::Action, action))
+            .collect();
+        let conditions: Vec<Json> = when
+            .iter()
+            .map(|body| json!({"kind": "when", "body": body}))
+            .collect();
         let text = json!({
             "effect": "permit",
             "principal": {"op": "in", "entity": entity(Kind::Role, self.role)},
@@ -156,39 +203,67 @@ impl Halves<'_> {
             "conditions": conditions,
         });
         let reads = Reads::of(&text);
-        let policy = Policy::from_json(Some(PolicyId::new(&id)), text)
-            .map_err(|error| BuildEngineError::Compiled { id, reason: error.to_string() })?;
-        self.out.push(Source { policy, reported, reads });
+        let policy = Policy::from_json(Some(PolicyId::new(&id)), text).map_err(|error| {
+            BuildEngineError::Compiled {
+                id,
+                reason: error.to_string(),
+            }
+        })?;
+        self.out.push(Source {
+            policy,
+            reported,
+            reads,
+        });
         Ok(())
     }
 }
 
 /// The scopes and conditions that the patterns of one kind give on one server. Literal names are scopes of
 /// their own, so that a call meets only those that name its target.
-fn scopes(server: &Pattern, kind: Kind, field: &str, patterns: &[Pattern]) -> Vec<(Json, Vec<Json>)> {
+fn scopes(
+    server: &Pattern,
+    kind: Kind,
+    field: &str,
+    patterns: &[Pattern],
+) -> Vec<(Json, Vec<Json>)> {
     let resource = || get(var("resource"), field);
     let Some(server_name) = server.literal() else {
         let Some(any) = any_of(patterns.iter().map(|pattern| like(resource(), pattern))) else {
             return Vec::new();
         };
         let scope = json!({"op": "is", "entity_type": kind.type_name()});
-        return vec![(scope, vec![like(get(var("resource"), "server"), server), any])];
+        return vec![(
+            scope,
+            vec![like(get(var("resource"), "server"), server), any],
+        )];
     };
-    let (literal, open): (Vec<&Pattern>, Vec<&Pattern>) = patterns.iter().partition(|p| p.literal().is_some());
+    let (literal, open): (Vec<&Pattern>, Vec<&Pattern>) =
+        patterns.iter().partition(|p| p.literal().is_some());
     let mut out: Vec<(Json, Vec<Json>)> = literal
         .into_iter()
-        .map(|name| (json!({"op": "==", "entity": entity(kind, &format!("{server_name}/{name}"))}), Vec::new()))
+        .map(|name| {
+            (
+                json!({"op": "==", "entity": entity(kind, &format!("{server_name}/{name}"))}),
+                Vec::new(),
+            )
+        })
         .collect();
     if let Some(any) = any_of(open.into_iter().map(|pattern| like(resource(), pattern))) {
         let within = json!({"entity": entity(Kind::Server, server_name)});
-        out.push((json!({"op": "is", "entity_type": kind.type_name(), "in": within}), vec![any]));
+        out.push((
+            json!({"op": "is", "entity_type": kind.type_name(), "in": within}),
+            vec![any],
+        ));
     }
     out
 }
 
 fn server_scope(server: &Pattern) -> (Json, Vec<Json>) {
     match server.literal() {
-        Some(name) => (json!({"op": "==", "entity": entity(Kind::Server, name)}), Vec::new()),
+        Some(name) => (
+            json!({"op": "==", "entity": entity(Kind::Server, name)}),
+            Vec::new(),
+        ),
         None => (
             json!({"op": "is", "entity_type": Kind::Server.type_name()}),
             vec![like(get(var("resource"), "name"), server)],
@@ -198,9 +273,13 @@ fn server_scope(server: &Pattern) -> (Json, Vec<Json>) {
 
 /// `methods` is for what has no list of its own: through it, the conditions on tools would be passed by.
 fn refuse_item_method(pattern: &Pattern) -> Result<(), String> {
-    let Some(name) = pattern.literal() else { return Ok(()) };
+    let Some(name) = pattern.literal() else {
+        return Ok(());
+    };
     if schema::ITEM_ACTIONS.iter().any(|action| action.0 == name) {
-        return Err(format!("`{name}` is given by `tools`, `prompts` or `resources`, not by `methods`"));
+        return Err(format!(
+            "`{name}` is given by `tools`, `prompts` or `resources`, not by `methods`"
+        ));
     }
     Ok(())
 }
@@ -215,7 +294,10 @@ fn conditions(when: &When) -> Result<Vec<Json>, String> {
             return Err("no client is one of none".to_owned());
         }
         all.push(has(var("context"), "client"));
-        all.push(one_of(clients.iter().map(|client| value(client.as_str())), get(var("context"), "client")));
+        all.push(one_of(
+            clients.iter().map(|client| value(client.as_str())),
+            get(var("context"), "client"),
+        ));
     }
     if let Some(seconds) = when.authenticated_within {
         all.push(has(var("context"), "authAge"));
@@ -229,13 +311,19 @@ fn conditions(when: &When) -> Result<Vec<Json>, String> {
 
 fn hours(span: &Hours, all: &mut Vec<Json>) -> Result<(), String> {
     if span.from >= span.until || span.until > 24 {
-        return Err(format!("`from = {}` and `until = {}` leave no hour between them", span.from, span.until));
+        return Err(format!(
+            "`from = {}` and `until = {}` leave no hour between them",
+            span.from, span.until
+        ));
     }
     let hour = || get(var("context"), "hour");
     all.push(binary(">=", hour(), value(span.from)));
     all.push(binary("<", hour(), value(span.until)));
     if !span.days.is_empty() {
-        all.push(one_of(span.days.iter().map(|day| value(number(*day))), get(var("context"), "weekday")));
+        all.push(one_of(
+            span.days.iter().map(|day| value(number(*day))),
+            get(var("context"), "weekday"),
+        ));
     }
     Ok(())
 }
@@ -280,10 +368,16 @@ fn argument(condition: &ArgumentCondition, all: &mut Vec<Json>) -> Result<(), St
         all.push(typed("text", like(get(found(), "text"), pattern)));
     }
     if let Some(least) = condition.at_least {
-        all.push(typed("integer", binary(">=", get(found(), "integer"), value(least))));
+        all.push(typed(
+            "integer",
+            binary(">=", get(found(), "integer"), value(least)),
+        ));
     }
     if let Some(most) = condition.at_most {
-        all.push(typed("integer", binary("<=", get(found(), "integer"), value(most))));
+        all.push(typed(
+            "integer",
+            binary("<=", get(found(), "integer"), value(most)),
+        ));
     }
     if all.len() == before {
         return Err(format!("nothing is asked of the argument `{given}`"));
@@ -311,17 +405,26 @@ fn var(name: &str) -> Json {
     json!({"Var": name})
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads as the expression it builds")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as the expression it builds"
+)]
 fn get(left: Json, attr: &str) -> Json {
     json!({".": {"left": left, "attr": attr}})
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads as the expression it builds")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as the expression it builds"
+)]
 fn has(left: Json, attr: &str) -> Json {
     json!({"has": {"left": left, "attr": attr}})
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads as the expression it builds")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as the expression it builds"
+)]
 fn binary(op: &str, left: Json, right: Json) -> Json {
     json!({op: {"left": left, "right": right}})
 }
@@ -361,11 +464,19 @@ mod tests {
 
     fn compile(permission: Json) -> Result<Vec<Source>, BuildEngineError> {
         let permission = serde_json::from_value(permission).unwrap();
-        role(&Role { name: "r".into(), description: None, permissions: vec![permission] })
+        role(&Role {
+            name: "r".into(),
+            description: None,
+            permissions: vec![permission],
+        })
     }
 
     fn text(sources: &[Source], half: &str) -> Vec<String> {
-        sources.iter().filter(|s| s.reported.ends_with(half)).map(|s| s.policy.to_string()).collect()
+        sources
+            .iter()
+            .filter(|s| s.reported.ends_with(half))
+            .map(|s| s.policy.to_string())
+            .collect()
     }
 
     #[test]
@@ -377,21 +488,43 @@ mod tests {
         .unwrap();
         let see = text(&made, "role:r/1#see");
         let call = text(&made, "role:r/1#call");
-        assert_eq!((see.len(), call.len(), text(&made, "#connect").len()), (1, 1, 1));
-        assert!(!see[0].contains("context"), "the see half cannot mention arguments: {}", see[0]);
-        assert!(call[0].contains(r#"resource == Gatewright::Tool::"billing/pay""#), "{}", call[0]);
+        assert_eq!(
+            (see.len(), call.len(), text(&made, "#connect").len()),
+            (1, 1, 1)
+        );
+        assert!(
+            !see[0].contains("context"),
+            "the see half cannot mention arguments: {}",
+            see[0]
+        );
+        assert!(
+            call[0].contains(r#"resource == Gatewright::Tool::"billing/pay""#),
+            "{}",
+            call[0]
+        );
         assert!(call[0].contains("<= 100"), "{}", call[0]);
     }
 
     #[test]
     fn names_and_patterns_stay_values() {
         for evil in [r#"x" || true || ""#, r#""];"#, r"\", "é\u{202e}", "a\\*b"] {
-            let made = compile(json!({"servers": ["billing"], "tools": [evil], "prompts": [format!("{evil}*")]}));
+            let made = compile(
+                json!({"servers": ["billing"], "tools": [evil], "prompts": [format!("{evil}*")]}),
+            );
             for source in made.unwrap() {
                 let shown = source.policy.to_string();
-                let again: Policy = shown.parse().unwrap_or_else(|error| panic!("{shown}: {error}"));
-                assert_eq!(again.resource_constraint(), source.policy.resource_constraint(), "{shown}");
-                assert_eq!(Reads::of(&again.to_json().unwrap()).context, source.reads.context);
+                let again: Policy = shown
+                    .parse()
+                    .unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(
+                    again.resource_constraint(),
+                    source.policy.resource_constraint(),
+                    "{shown}"
+                );
+                assert_eq!(
+                    Reads::of(&again.to_json().unwrap()).context,
+                    source.reads.context
+                );
             }
         }
     }

@@ -8,8 +8,8 @@ use std::{
 
 use cedar_policy::{Authorizer, Context, Entities, RestrictedExpression, Schema};
 use gatewright_core::{
-    Call, Clock, Decision, Party, PolicyEngine, Principal, Route, ServerName, SnapshotVersion, TenantId, Timestamp,
-    Visible, Who,
+    Call, Clock, Decision, Party, PolicyEngine, Principal, Route, ServerName, SnapshotVersion,
+    TenantId, Timestamp, Visible, Who,
     access::{Grantee, Pattern},
 };
 use gatewright_policy::{Explain, Explanation, Half, HeldRole};
@@ -17,7 +17,7 @@ use gatewright_wire::ItemKind;
 
 use crate::{
     BuildEngineError, CedarEngineBuilder, Limited, ToolFacts, arguments,
-    ask::{Ask, Question, Target},
+    ask::{self, Ask, Question, Target},
     index::{Index, Slice},
     names::{self, Kind},
     schema::SEE,
@@ -53,7 +53,6 @@ impl CedarEngine {
     }
 
     /// An engine piece by piece.
-    #[must_use]
     pub fn builder() -> CedarEngineBuilder {
         CedarEngineBuilder::default()
     }
@@ -91,17 +90,28 @@ impl CedarEngine {
     /// Decides, and says how. Unless it is `thorough` it stops at the first denial.
     fn judge(&self, principal: &Principal, call: &Call, thorough: bool) -> (Decision, Vec<Half>) {
         if *principal.tenant() != self.tenant || *call.route().tenant() != self.tenant {
-            return (self.deny("these are not the policies of this tenant"), Vec::new());
+            return (
+                self.deny("these are not the policies of this tenant"),
+                Vec::new(),
+            );
         }
         let moment = self.clock.now();
         let Some(views) = self.views(principal, moment) else {
-            return (self.deny("the principal cannot be told apart from others"), Vec::new());
+            return (
+                self.deny("the principal cannot be told apart from others"),
+                Vec::new(),
+            );
         };
         let ask = match Ask::about(call, |server, tool| self.facts(server, tool)) {
             Ok(ask) => ask,
             Err(reason) => return (self.deny(reason), Vec::new()),
         };
-        let moment = Moment { principal, call: Some(call), at: moment, views: &views };
+        let moment = Moment {
+            principal,
+            call: Some(call),
+            at: moment,
+            views: &views,
+        };
         let mut policies: Vec<String> = Vec::new();
         let mut denial = None;
         let mut halves = Vec::new();
@@ -112,7 +122,10 @@ impl CedarEngine {
                     halves.push(half(view, question, &verdict));
                 }
                 if verdict.allowed {
-                    let new = verdict.policies.iter().filter(|id| !policies.iter().any(|known| *known == ***id));
+                    let new = verdict
+                        .policies
+                        .iter()
+                        .filter(|id| !policies.iter().any(|known| *known == ***id));
                     let new: Vec<String> = new.map(|id| id.to_string()).collect();
                     policies.extend(new);
                 } else if denial.is_none() {
@@ -126,12 +139,20 @@ impl CedarEngine {
                 break;
             }
         }
-        let allow = Decision::Allow { policies, obligations: Vec::new(), snapshot: self.version };
+        let allow = Decision::Allow {
+            policies,
+            obligations: Vec::new(),
+            snapshot: self.version,
+        };
         (denial.unwrap_or(allow), halves)
     }
 
     fn deny(&self, reason: &str) -> Decision {
-        Decision::Deny { policies: Vec::new(), reason: reason.to_owned(), snapshot: self.version }
+        Decision::Deny {
+            policies: Vec::new(),
+            reason: reason.to_owned(),
+            snapshot: self.version,
+        }
     }
 
     fn denial(&self, view: &View, question: &Question, verdict: &Verdict) -> Decision {
@@ -142,7 +163,10 @@ impl CedarEngine {
         };
         Decision::Deny {
             policies: verdict.policies.iter().map(ToString::to_string).collect(),
-            reason: format!("{} of {} by {}: {why}", question.action.0, question.target.uid, view.uid),
+            reason: format!(
+                "{} of {} by {}: {why}",
+                question.action.0, question.target.uid, view.uid
+            ),
             snapshot: self.version,
         }
     }
@@ -152,14 +176,17 @@ impl CedarEngine {
         match principal.who() {
             Who::User(user) => Some(vec![self.view(Kind::User, user, now)?]),
             Who::Agent(agent) => Some(vec![self.view(Kind::Agent, agent, now)?]),
-            Who::Delegated { user, agent } => {
-                Some(vec![self.view(Kind::User, user, now)?, self.view(Kind::Agent, agent, now)?])
-            }
+            Who::Delegated { user, agent } => Some(vec![
+                self.view(Kind::User, user, now)?,
+                self.view(Kind::Agent, agent, now)?,
+            ]),
         }
     }
 
     fn view(&self, kind: Kind, party: &Party, now: Timestamp) -> Option<Arc<View>> {
-        let key = self.hasher.hash_one((kind, party.subject(), party.groups(), party.roles()));
+        let key = self
+            .hasher
+            .hash_one((kind, party.subject(), party.groups(), party.roles()));
         if let Some(view) = crate::read(&self.views).get(&key)
             && view.is_of(kind, party, now)
         {
@@ -185,7 +212,10 @@ impl CedarEngine {
         if sight && let Some(verdict) = crate::read(&view.seen).get(&question.target.uid) {
             return Arc::clone(verdict);
         }
-        let scopes = [self.index.resource(&question.target.uid), self.index.resource(&question.target.server)];
+        let scopes = [
+            self.index.resource(&question.target.uid),
+            self.index.resource(&question.target.server),
+        ];
         let Some(ready) = view.ready(&self.index, &self.actions, question.action, scopes) else {
             return Arc::new(Verdict::default());
         };
@@ -196,40 +226,75 @@ impl CedarEngine {
         verdict
     }
 
-    fn evaluate(&self, view: &View, question: &Question, ready: &Ready, moment: &Moment<'_>) -> Verdict {
+    fn evaluate(
+        &self,
+        view: &View,
+        question: &Question,
+        ready: &Ready,
+        moment: &Moment<'_>,
+    ) -> Verdict {
         let slice = &*ready.slice;
         if slice.len == 0 {
             return Verdict::default();
         }
-        let failed = |error: String| Verdict { errors: vec![error], slice: slice.len, ..Verdict::default() };
+        let failed = |error: String| Verdict {
+            errors: vec![error],
+            slice: slice.len,
+            ..Verdict::default()
+        };
         let Some(context) = moment.context(question, slice) else {
             return failed("the context of the call cannot be made".to_owned());
         };
         let principal = view.uid.clone();
         let (action, target) = (question.action.uid(), question.target.uid.clone());
         // The schema is held against every request: a value of the wrong type must not reach a policy.
-        let request = match cedar_policy::Request::new(principal, action, target, context, Some(&self.schema)) {
+        let request = match cedar_policy::Request::new(
+            principal,
+            action,
+            target,
+            context,
+            Some(&self.schema),
+        ) {
             Ok(request) => request,
             Err(error) => return failed(error.to_string()),
         };
-        let others = moment.views.iter().filter(|other| other.uid != view.uid && !slice.timeless);
+        let others = moment
+            .views
+            .iter()
+            .filter(|other| other.uid != view.uid && !slice.timeless);
         let Some(target) = question.target.entity() else {
             return failed("the target cannot be an entity".to_owned());
         };
-        let more = [target].into_iter().chain(others.map(|other| other.entity.clone()));
+        let more = [target]
+            .into_iter()
+            .chain(others.map(|other| other.entity.clone()));
         let entities = match Entities::clone(&ready.entities).add_entities(more, None) {
             Ok(entities) => entities,
             Err(error) => return failed(error.to_string()),
         };
-        let response = self.authorizer.is_authorized(&request, &slice.set, &entities);
-        let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
-        let mut policies: Vec<Arc<str>> =
-            response.diagnostics().reason().map(|id| self.index.reported(id)).collect();
+        let response = self
+            .authorizer
+            .is_authorized(&request, &slice.set, &entities);
+        let errors: Vec<String> = response
+            .diagnostics()
+            .errors()
+            .map(ToString::to_string)
+            .collect();
+        let mut policies: Vec<Arc<str>> = response
+            .diagnostics()
+            .reason()
+            .map(|id| self.index.reported(id))
+            .collect();
         policies.sort();
         policies.dedup();
         // INVARIANT: a policy that fails might have been the one that forbids, so it denies.
         let allowed = response.decision() == cedar_policy::Decision::Allow && errors.is_empty();
-        Verdict { allowed, policies, errors, slice: slice.len }
+        Verdict {
+            allowed,
+            policies,
+            errors,
+            slice: slice.len,
+        }
     }
 }
 
@@ -249,14 +314,23 @@ impl Moment<'_> {
         if question.action != SEE {
             let call = self.call?;
             pairs.push(("method", text(call.method().unwrap_or(question.action.0))));
-            pairs.push(("args", arguments::record(question.arguments(call), &slice.paths)?));
+            pairs.push((
+                "args",
+                arguments::record(ask::arguments(call), &slice.paths)?,
+            ));
         }
         let seconds = self.at.secs();
         pairs.push(("now", long(self.at.millis())));
         pairs.push(("hour", long(seconds.rem_euclid(86_400) / 3_600)));
         // 1970-01-01 was a Thursday.
-        pairs.push(("weekday", long((seconds.div_euclid(86_400) + 3).rem_euclid(7) + 1)));
-        pairs.push(("delegated", RestrictedExpression::new_bool(self.views.len() > 1)));
+        pairs.push((
+            "weekday",
+            long((seconds.div_euclid(86_400) + 3).rem_euclid(7) + 1),
+        ));
+        pairs.push((
+            "delegated",
+            RestrictedExpression::new_bool(self.views.len() > 1),
+        ));
         if !slice.timeless {
             if let Some(then) = self.principal.authenticated_at() {
                 let age = i64::try_from(self.at.since(then).as_secs()).unwrap_or(i64::MAX);
@@ -273,7 +347,12 @@ impl Moment<'_> {
                 }
             }
         }
-        Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).ok()
+        Context::from_pairs(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        )
+        .ok()
     }
 }
 
@@ -282,8 +361,17 @@ impl PolicyEngine for CedarEngine {
         self.judge(principal, call, false).0
     }
 
-    async fn visible(&self, principal: &Principal, route: &Route, kind: ItemKind, names: &[&str]) -> Visible {
-        let hidden = Visible { shown: vec![false; names.len()], snapshot: self.version };
+    async fn visible(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        kind: ItemKind,
+        names: &[&str],
+    ) -> Visible {
+        let hidden = Visible {
+            shown: vec![false; names.len()],
+            snapshot: self.version,
+        };
         if *principal.tenant() != self.tenant || *route.tenant() != self.tenant {
             return hidden;
         }
@@ -291,13 +379,28 @@ impl PolicyEngine for CedarEngine {
         let Some(views) = self.views(principal, at) else {
             return hidden;
         };
-        let moment = Moment { principal, call: None, at, views: &views };
+        let moment = Moment {
+            principal,
+            call: None,
+            at,
+            views: &views,
+        };
         let shown = names.iter().map(|name| {
-            let target = Target::item(kind, route.server(), name, |server, tool| self.facts(server, tool));
-            let question = Question { action: SEE, target };
-            views.iter().all(|view| self.answer(view, &question, &moment).allowed)
+            let target = Target::item(kind, route.server(), name, |server, tool| {
+                self.facts(server, tool)
+            });
+            let question = Question {
+                action: SEE,
+                target,
+            };
+            views
+                .iter()
+                .all(|view| self.answer(view, &question, &moment).allowed)
         });
-        Visible { shown: shown.collect(), snapshot: self.version }
+        Visible {
+            shown: shown.collect(),
+            snapshot: self.version,
+        }
     }
 }
 
@@ -305,17 +408,26 @@ impl Explain for CedarEngine {
     async fn explain(&self, principal: &Principal, call: &Call) -> Explanation {
         let (decision, halves) = self.judge(principal, call, true);
         let views = self.views(principal, self.clock.now()).unwrap_or_default();
-        let held = views.iter().flat_map(|view| view.held.iter().map(move |held| (view, held)));
+        let held = views
+            .iter()
+            .flat_map(|view| view.held.iter().map(move |held| (view, held)));
         let roles = held.map(|(view, held)| {
-            HeldRole::new(view.uid.to_string(), held.role.to_string(), held.through.to_string())
+            HeldRole::new(
+                view.uid.to_string(),
+                held.role.to_string(),
+                held.through.to_string(),
+            )
         });
         Explanation::new(decision, halves, roles.collect())
     }
 }
 
 fn half(view: &View, question: &Question, verdict: &Verdict) -> Half {
-    let mut half =
-        Half::denied(view.uid.to_string(), question.action.0.to_owned(), question.target.uid.to_string());
+    let mut half = Half::denied(
+        view.uid.to_string(),
+        question.action.0.to_owned(),
+        question.target.uid.to_string(),
+    );
     half.allowed = verdict.allowed;
     half.policies = verdict.policies.iter().map(ToString::to_string).collect();
     half.errors.clone_from(&verdict.errors);

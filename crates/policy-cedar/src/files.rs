@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fs, ops::Range, path::Path, str::FromStr, sync::Arc};
 
-use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 
 use crate::{
@@ -40,7 +42,11 @@ pub(crate) fn read_dir(dir: &Path) -> Result<Vec<PolicyFile>, BuildEngineError> 
     }
     paths.sort();
     let read = |path: &std::path::PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into();
         let text = fs::read_to_string(path).map_err(failed(path))?.into();
         Ok(PolicyFile { name, text })
     };
@@ -49,12 +55,26 @@ pub(crate) fn read_dir(dir: &Path) -> Result<Vec<PolicyFile>, BuildEngineError> 
 
 /// The policies of a file, in the order in which they stand there.
 pub(crate) fn parse(file: &PolicyFile) -> Result<Vec<(Source, Place)>, BuildEngineError> {
-    let wrong = |line, reason: String| BuildEngineError::Policy { file: file.name.to_string(), line, reason };
-    let set = PolicySet::from_str(&file.text)
-        .map_err(|errors| wrong(line_of(&errors, &file.text).unwrap_or(1), with_help(&errors)))?;
+    let wrong = |line, reason: String| BuildEngineError::Policy {
+        file: file.name.to_string(),
+        line,
+        reason,
+    };
+    let set = PolicySet::from_str(&file.text).map_err(|errors| {
+        wrong(
+            line_of(&errors, &file.text).unwrap_or(1),
+            with_help(&errors),
+        )
+    })?;
     if let Some(template) = set.templates().next() {
-        let line = line_at(&file.text, file.text.find(&template.to_cedar()).unwrap_or(0));
-        return Err(wrong(line, "a policy with a slot (`?principal`, `?resource`) is not one that decides".into()));
+        let line = line_at(
+            &file.text,
+            file.text.find(&template.to_cedar()).unwrap_or(0),
+        );
+        return Err(wrong(
+            line,
+            "a policy with a slot (`?principal`, `?resource`) is not one that decides".into(),
+        ));
     }
     let mut out = Vec::new();
     let (mut from, mut before) = (0, 1);
@@ -63,29 +83,50 @@ pub(crate) fn parse(file: &PolicyFile) -> Result<Vec<(Source, Place)>, BuildEngi
             return Err(wrong(1, "its policies cannot be told apart".into()));
         };
         let text = policy.to_cedar().unwrap_or_default();
-        let at = file.text.get(from..).and_then(|rest| rest.find(&text)).map_or(from, |at| from + at);
+        let at = file
+            .text
+            .get(from..)
+            .and_then(|rest| rest.find(&text))
+            .map_or(from, |at| from + at);
         let line = before + lines_in(&file.text, from..at);
         (before, from) = (line + lines_in(&text, 0..text.len()), at + text.len());
         let reads = compile::reads(policy).map_err(|reason| wrong(line, reason))?;
         for path in &reads.arguments {
             if arguments::Path::new(path).is_none() {
-                return Err(wrong(line, format!("`{}` is not a path into the arguments", path.escape_debug())));
+                return Err(wrong(
+                    line,
+                    format!("`{}` is not a path into the arguments", path.escape_debug()),
+                ));
             }
         }
         if let Some(path) = reads.misread.first() {
             let path = path.escape_debug();
-            let reason = format!("an argument within an argument is written `context.args[\"{path}\"]`");
+            let reason =
+                format!("an argument within an argument is written `context.args[\"{path}\"]`");
             return Err(wrong(line, reason));
         }
         let reported: Arc<str> = match policy.annotation("id") {
             Some(id) if id.is_empty() || id.starts_with("role:") => {
-                return Err(wrong(line, format!("`{id}` cannot be an id: `role:…` names policies of roles")));
+                return Err(wrong(
+                    line,
+                    format!("`{id}` cannot be an id: `role:…` names policies of roles"),
+                ));
             }
             Some(id) => id.into(),
             None => format!("{}#{}", file.name, index + 1).into(),
         };
         let policy = policy.new_id(PolicyId::new(&reported));
-        out.push((Source { policy, reported, reads }, Place { file: file.clone(), line }));
+        out.push((
+            Source {
+                policy,
+                reported,
+                reads,
+            },
+            Place {
+                file: file.clone(),
+                line,
+            },
+        ));
     }
     Ok(out)
 }
@@ -99,23 +140,37 @@ pub(crate) fn validate(
     let fault = |id: &PolicyId, line: Option<usize>, reason: String| match places.get(id) {
         Some(place) => {
             let line = line.unwrap_or(place.line);
-            BuildEngineError::Policy { file: place.file.name.to_string(), line, reason }
+            BuildEngineError::Policy {
+                file: place.file.name.to_string(),
+                line,
+                reason,
+            }
         }
-        None => BuildEngineError::Compiled { id: id.to_string(), reason },
+        None => BuildEngineError::Compiled {
+            id: id.to_string(),
+            reason,
+        },
     };
     let set = PolicySet::from_policies(sources.iter().map(|source| source.policy.clone()))
-        .map_err(|error| BuildEngineError::Schema { reason: error.to_string() })?;
+        .map_err(|error| BuildEngineError::Schema {
+            reason: error.to_string(),
+        })?;
     let checked = Validator::new(schema).validate(&set, ValidationMode::Strict);
     if let Some(error) = checked.validation_errors().next() {
         let id = error.policy_id();
-        let line = places.get(id).and_then(|place| line_of(error, &place.file.text));
+        let line = places
+            .get(id)
+            .and_then(|place| line_of(error, &place.file.text));
         return Err(fault(id, line, with_help(error)));
     }
     // A forbid that can never match protects nothing, and nobody would notice.
-    let impossible = |warning: &&ValidationWarning| matches!(warning, ValidationWarning::ImpossiblePolicy(_));
+    let impossible =
+        |warning: &&ValidationWarning| matches!(warning, ValidationWarning::ImpossiblePolicy(_));
     if let Some(warning) = checked.validation_warnings().find(impossible) {
         let id = warning.policy_id();
-        let line = places.get(id).and_then(|place| line_of(warning, &place.file.text));
+        let line = places
+            .get(id)
+            .and_then(|place| line_of(warning, &place.file.text));
         return Err(fault(id, line, with_help(warning)));
     }
     let mut warnings: Vec<String> = checked
@@ -127,7 +182,9 @@ pub(crate) fn validate(
         })
         .collect();
     for source in sources {
-        let Some(place) = places.get(source.policy.id()) else { continue };
+        let Some(place) = places.get(source.policy.id()) else {
+            continue;
+        };
         if source.policy.effect() == Effect::Forbid && limits_by_when(source) {
             warnings.push(format!(
                 "{}:{}: `forbid … when` lets arguments of other types pass; write `forbid … unless` with what is \
@@ -141,11 +198,16 @@ pub(crate) fn validate(
 
 /// Whether a `when` of the policy reads arguments.
 fn limits_by_when(source: &Source) -> bool {
-    let Ok(json) = compile::light(&source.policy).to_json() else { return false };
-    let Some(conditions) = json.get("conditions").and_then(|all| all.as_array()) else { return false };
+    let Ok(json) = compile::light(&source.policy).to_json() else {
+        return false;
+    };
+    let Some(conditions) = json.get("conditions").and_then(|all| all.as_array()) else {
+        return false;
+    };
     conditions.iter().any(|condition| {
         let only = serde_json::json!({"conditions": [condition]});
-        condition.get("kind").is_some_and(|kind| kind == "when") && !Reads::of(&only).arguments.is_empty()
+        condition.get("kind").is_some_and(|kind| kind == "when")
+            && !Reads::of(&only).arguments.is_empty()
     })
 }
 
@@ -170,5 +232,10 @@ fn line_at(text: &str, offset: usize) -> usize {
 /// How many lines end in a part of the text.
 fn lines_in(text: &str, range: Range<usize>) -> usize {
     let range = range.start..range.end.min(text.len());
-    text.as_bytes().get(range).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+    text.as_bytes()
+        .get(range)
+        .unwrap_or_default()
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
 }

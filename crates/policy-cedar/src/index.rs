@@ -6,7 +6,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint,
+    ResourceConstraint,
 };
 
 use crate::{
@@ -31,7 +32,7 @@ pub(crate) struct Slice {
 }
 
 /// Scope of a policy or of a request in one position, as far as the index tells it: an entity, or anything.
-type Scope = Option<u32>;
+pub(crate) type Scope = Option<u32>;
 
 /// The policies for one principal scope, by action and resource scope.
 #[derive(Debug, Default)]
@@ -48,7 +49,9 @@ struct Entry {
 pub(crate) struct Index {
     entries: Vec<Entry>,
     reported: HashMap<PolicyId, Arc<str>>,
-    buckets: HashMap<Option<EntityUid>, Arc<Bucket>>,
+    buckets: HashMap<EntityUid, Arc<Bucket>>,
+    /// The policies whose scope names no principal.
+    everybody: Arc<Bucket>,
     resources: HashMap<EntityUid, u32>,
     unscoped: Vec<Arc<str>>,
     slices: RwLock<Limited<Box<[u32]>, Arc<Slice>>>,
@@ -60,6 +63,7 @@ impl Index {
             entries: Vec::with_capacity(sources.len()),
             reported: HashMap::new(),
             buckets: HashMap::new(),
+            everybody: Arc::default(),
             resources: HashMap::new(),
             unscoped: Vec::new(),
             slices: RwLock::new(Limited::new(SLICES)),
@@ -68,7 +72,11 @@ impl Index {
         for source in sources {
             index.add(source, &mut buckets)?;
         }
-        index.buckets = buckets.into_iter().map(|(scope, bucket)| (scope, Arc::new(bucket))).collect();
+        index.everybody = Arc::new(buckets.remove(&None).unwrap_or_default());
+        index.buckets = buckets
+            .into_iter()
+            .filter_map(|(scope, bucket)| Some((scope?, Arc::new(bucket))))
+            .collect();
         Ok(index)
     }
 
@@ -77,16 +85,26 @@ impl Index {
         source: Source,
         buckets: &mut HashMap<Option<EntityUid>, Bucket>,
     ) -> Result<(), BuildEngineError> {
-        let Source { policy, reported, reads } = source;
-        let number = u32::try_from(self.entries.len())
-            .map_err(|_| BuildEngineError::Schema { reason: "more than 2^32 policies".to_owned() })?;
+        let Source {
+            policy,
+            reported,
+            reads,
+        } = source;
+        let number =
+            u32::try_from(self.entries.len()).map_err(|error| BuildEngineError::Schema {
+                reason: error.to_string(),
+            })?;
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
-            PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) | PrincipalConstraint::IsIn(_, uid) => Some(uid),
+            PrincipalConstraint::In(uid)
+            | PrincipalConstraint::Eq(uid)
+            | PrincipalConstraint::IsIn(_, uid) => Some(uid),
         };
         let resource = match policy.resource_constraint() {
             ResourceConstraint::Any | ResourceConstraint::Is(_) => None,
-            ResourceConstraint::In(uid) | ResourceConstraint::Eq(uid) | ResourceConstraint::IsIn(_, uid) => Some(uid),
+            ResourceConstraint::In(uid)
+            | ResourceConstraint::Eq(uid)
+            | ResourceConstraint::IsIn(_, uid) => Some(uid),
         };
         if principal.is_none() && resource.is_none() {
             self.unscoped.push(Arc::clone(&reported));
@@ -112,9 +130,13 @@ impl Index {
         Ok(())
     }
 
-    /// The policies scoped to this principal or group; `None` asks for those that are for everybody.
-    pub(crate) fn bucket(&self, principal: Option<EntityUid>) -> Option<Arc<Bucket>> {
-        self.buckets.get(&principal).map(Arc::clone)
+    /// The policies that may concern somebody with these entities: their own, their groups', their roles'.
+    pub(crate) fn buckets<'a>(
+        &self,
+        principals: impl Iterator<Item = &'a EntityUid>,
+    ) -> Vec<Arc<Bucket>> {
+        let own = principals.filter_map(|uid| self.buckets.get(uid));
+        own.chain([&self.everybody]).map(Arc::clone).collect()
     }
 
     /// The number of an entity that some policy has in its scope.
@@ -123,12 +145,25 @@ impl Index {
     }
 
     /// The slice for an action on a resource with its server.
-    pub(crate) fn slice(&self, buckets: &[Arc<Bucket>], action: Action, resources: &[Scope]) -> Arc<Slice> {
+    pub(crate) fn slice(
+        &self,
+        buckets: &[Arc<Bucket>],
+        action: Action,
+        resources: &[Scope],
+    ) -> Arc<Slice> {
         let mut numbers: Vec<u32> = Vec::new();
         for bucket in buckets {
             for action in [Some(action), None] {
-                let scopes = resources.iter().copied().filter(Option::is_some).chain([None]);
-                numbers.extend(scopes.filter_map(|scope| bucket.0.get(&(action, scope))).flatten());
+                let scopes = resources
+                    .iter()
+                    .copied()
+                    .filter(Option::is_some)
+                    .chain([None]);
+                numbers.extend(
+                    scopes
+                        .filter_map(|scope| bucket.0.get(&(action, scope)))
+                        .flatten(),
+                );
             }
         }
         numbers.sort_unstable();
@@ -143,11 +178,18 @@ impl Index {
     }
 
     fn assemble(&self, numbers: &[u32]) -> Slice {
-        let entries = || numbers.iter().filter_map(|number| self.entries.get(*number as usize));
-        let paths = entries().flat_map(|entry| &entry.reads.arguments).filter_map(|path| Path::new(path));
+        let entries = || {
+            numbers
+                .iter()
+                .filter_map(|number| self.entries.get(*number as usize))
+        };
+        let paths = entries()
+            .flat_map(|entry| &entry.reads.arguments)
+            .filter_map(|path| Path::new(path));
         // INVARIANT: ids are unique (checked when the engine is built), so this cannot fail; if it did, an
         // empty slice permits nothing.
-        let set = PolicySet::from_policies(entries().map(|entry| entry.policy.clone())).unwrap_or_default();
+        let set = PolicySet::from_policies(entries().map(|entry| entry.policy.clone()))
+            .unwrap_or_default();
         Slice {
             set,
             len: numbers.len(),
@@ -158,7 +200,9 @@ impl Index {
 
     /// The name that a policy is reported by.
     pub(crate) fn reported(&self, id: &PolicyId) -> Arc<str> {
-        self.reported.get(id).map_or_else(|| id.to_string().into(), Arc::clone)
+        self.reported
+            .get(id)
+            .map_or_else(|| id.to_string().into(), Arc::clone)
     }
 
     /// Policies that are in every slice of their action, since neither principal nor resource limits them.
@@ -173,7 +217,12 @@ impl Index {
 
 /// The actions that a policy's scope stands for; `None` is any.
 fn actions(constraint: &ActionConstraint) -> Vec<Option<Action>> {
-    let named = |uid: &EntityUid| Action::named(uid.id().unescaped()).into_iter().map(Some).collect::<Vec<_>>();
+    let named = |uid: &EntityUid| {
+        Action::named(uid.id().unescaped())
+            .into_iter()
+            .map(Some)
+            .collect::<Vec<_>>()
+    };
     match constraint {
         ActionConstraint::Any => vec![None],
         ActionConstraint::Eq(uid) => named(uid),

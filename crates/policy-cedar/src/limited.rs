@@ -13,7 +13,10 @@ pub(crate) struct Limited<K, V> {
 
 impl<K: Eq + Hash, V> Limited<K, V> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { map: HashMap::new(), most }
+        Self {
+            map: HashMap::new(),
+            most,
+        }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {

@@ -51,7 +51,10 @@ impl Kind {
 
 static TYPES: LazyLock<[EntityTypeName; 9]> = LazyLock::new(|| {
     KINDS.map(|kind| {
-        #[expect(clippy::expect_used, reason = "nine constants, each made by every test")]
+        #[expect(
+            clippy::expect_used,
+            reason = "nine constants, each made by every test"
+        )]
         kind.type_name().parse().expect("a type name of the schema")
     })
 });
@@ -100,7 +103,15 @@ mod tests {
     #[test]
     fn ids_keep_every_character() {
         let server = ServerName::new("s").unwrap();
-        for name in [r#""]"#, r"\", r#"x" || true || "#, "é\u{202e}\u{0}", "a/b", "", "*"] {
+        for name in [
+            r#""]"#,
+            r"\",
+            r#"x" || true || "#,
+            "é\u{202e}\u{0}",
+            "a/b",
+            "",
+            "*",
+        ] {
             let uid = item(Kind::Tool, &server, name);
             assert_eq!(uid.id().unescaped(), format!("s/{name}"));
             // The text form, where somebody prints it, reads back as the same id.

@@ -10,14 +10,24 @@ use crate::{BuildEngineError, names};
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
 
 /// The schema of a tenant whose policies name these argument paths.
-pub(crate) fn with_arguments<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<Schema, BuildEngineError> {
+pub(crate) fn with_arguments<'a>(
+    paths: impl IntoIterator<Item = &'a str>,
+) -> Result<Schema, BuildEngineError> {
     let paths: BTreeSet<&str> = paths.into_iter().collect();
     // A JSON string is a Cedar string for every character that JSON text may hold unescaped; control
     // characters are the one difference, and no path has them (see `arguments::Path`).
-    let attributes: Vec<String> = paths.into_iter().map(|path| format!("{}?: Argument", json::quote(path))).collect();
-    let text = SCHEMA.replace("type Arguments = {};", &format!("type Arguments = {{{}}};", attributes.join(", ")));
-    let (schema, _) = Schema::from_cedarschema_str(&text)
-        .map_err(|error| BuildEngineError::Schema { reason: error.to_string() })?;
+    let attributes: Vec<String> = paths
+        .into_iter()
+        .map(|path| format!("{}?: Argument", json::quote(path)))
+        .collect();
+    let text = SCHEMA.replace(
+        "type Arguments = {};",
+        &format!("type Arguments = {{{}}};", attributes.join(", ")),
+    );
+    let (schema, _) =
+        Schema::from_cedarschema_str(&text).map_err(|error| BuildEngineError::Schema {
+            reason: error.to_string(),
+        })?;
     Ok(schema)
 }
 
@@ -102,8 +112,14 @@ impl Action {
     }
 
     fn of_client_method(info: &MethodInfo) -> Self {
-        let mut known = CONNECT_ACTIONS.iter().chain(ITEM_ACTIONS).chain(METHOD_ACTIONS);
-        known.find(|action| action.0 == info.name).copied().unwrap_or(UNKNOWN)
+        let mut known = CONNECT_ACTIONS
+            .iter()
+            .chain(ITEM_ACTIONS)
+            .chain(METHOD_ACTIONS);
+        known
+            .find(|action| action.0 == info.name)
+            .copied()
+            .unwrap_or(UNKNOWN)
     }
 
     fn of_server_method(info: &MethodInfo) -> Self {
@@ -120,7 +136,13 @@ impl Action {
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         [SEE, UNKNOWN]
             .into_iter()
-            .chain(CONNECT_ACTIONS.iter().chain(ITEM_ACTIONS).chain(METHOD_ACTIONS).copied())
+            .chain(
+                CONNECT_ACTIONS
+                    .iter()
+                    .chain(ITEM_ACTIONS)
+                    .chain(METHOD_ACTIONS)
+                    .copied(),
+            )
             .chain(SERVER_ACTIONS.iter().map(|(action, _)| *action))
     }
 
@@ -128,7 +150,12 @@ impl Action {
     pub(crate) fn named(name: &str) -> Vec<Self> {
         match name {
             CONNECT => CONNECT_ACTIONS.to_vec(),
-            CALL => [UNKNOWN].iter().chain(ITEM_ACTIONS).chain(METHOD_ACTIONS).copied().collect(),
+            CALL => [UNKNOWN]
+                .iter()
+                .chain(ITEM_ACTIONS)
+                .chain(METHOD_ACTIONS)
+                .copied()
+                .collect(),
             SERVER_REQUEST => SERVER_ACTIONS.iter().map(|(action, _)| *action).collect(),
             name => Self::all().filter(|action| action.0 == name).collect(),
         }
@@ -154,7 +181,11 @@ mod tests {
                 Peer::Client => Action::of_client_method(info),
                 Peer::Server => Action::of_server_method(info),
             };
-            assert!(action != UNKNOWN && action != REVERSE_UNKNOWN, "{} has no action", info.name);
+            assert!(
+                action != UNKNOWN && action != REVERSE_UNKNOWN,
+                "{} has no action",
+                info.name
+            );
         }
     }
 
@@ -162,23 +193,38 @@ mod tests {
     fn the_schema_and_the_code_know_the_same_actions() {
         let schema = with_arguments([]).unwrap();
         let groups: HashSet<EntityUid> = schema.action_groups().cloned().collect();
-        let in_schema: HashSet<EntityUid> =
-            schema.actions().filter(|uid| !groups.contains(uid)).cloned().collect();
+        let in_schema: HashSet<EntityUid> = schema
+            .actions()
+            .filter(|uid| !groups.contains(uid))
+            .cloned()
+            .collect();
         let in_code: HashSet<EntityUid> = Action::all().map(Action::uid).collect();
         assert_eq!(in_schema, in_code);
         for group in [CONNECT, CALL, SERVER_REQUEST] {
             let uid = names::uid(names::Kind::Action, group);
             let entities = schema.action_entities().unwrap();
-            let members: HashSet<EntityUid> =
-                in_schema.iter().filter(|action| entities.is_ancestor_of(&uid, action)).cloned().collect();
-            let named: HashSet<EntityUid> = Action::named(group).into_iter().map(Action::uid).collect();
+            let members: HashSet<EntityUid> = in_schema
+                .iter()
+                .filter(|action| entities.is_ancestor_of(&uid, action))
+                .cloned()
+                .collect();
+            let named: HashSet<EntityUid> =
+                Action::named(group).into_iter().map(Action::uid).collect();
             assert_eq!(members, named, "{group}");
         }
     }
 
     #[test]
     fn paths_cannot_break_out_of_the_schema() {
-        for path in ["a", "transfer.amount", "a\"}; entity X; //", "\\", "ünï", "if", "a b"] {
+        for path in [
+            "a",
+            "transfer.amount",
+            "a\"}; entity X; //",
+            "\\",
+            "ünï",
+            "if",
+            "a b",
+        ] {
             assert!(with_arguments([path]).is_ok(), "{path}");
         }
     }

@@ -24,7 +24,9 @@ impl TenantEngines {
 
     /// Puts these engines in the place of all others, at once.
     pub fn replace(&self, engines: impl IntoIterator<Item = CedarEngine>) {
-        let engines = engines.into_iter().map(|engine| (engine.tenant().clone(), Arc::new(engine)));
+        let engines = engines
+            .into_iter()
+            .map(|engine| (engine.tenant().clone(), Arc::new(engine)));
         self.0.store(Arc::new(engines.collect()));
     }
 
@@ -55,10 +57,19 @@ impl PolicyEngine for TenantEngines {
         }
     }
 
-    async fn visible(&self, principal: &Principal, route: &Route, kind: ItemKind, names: &[&str]) -> Visible {
+    async fn visible(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        kind: ItemKind,
+        names: &[&str],
+    ) -> Visible {
         match self.engine(principal.tenant()) {
             Some(engine) => engine.visible(principal, route, kind, names).await,
-            None => Visible { shown: vec![false; names.len()], snapshot: Default::default() },
+            None => Visible {
+                shown: vec![false; names.len()],
+                snapshot: Default::default(),
+            },
         }
     }
 }

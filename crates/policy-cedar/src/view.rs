@@ -1,7 +1,7 @@
 //! A principal as the policies see it, kept from one call to the next.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, RwLock},
 };
 
@@ -10,7 +10,7 @@ use gatewright_core::{Party, Timestamp, access::Grantee};
 
 use crate::{
     Limited,
-    index::{Bucket, Index, Slice},
+    index::{Bucket, Index, Scope, Slice},
     names::{self, Kind},
     schema::Action,
 };
@@ -41,6 +41,9 @@ pub(crate) struct Verdict {
     pub(crate) slice: usize,
 }
 
+/// An action, and the scopes that what it is done to and its server have in policies.
+type ReadyKey = (Action, [Scope; 2]);
+
 /// What answers one kind of question about one party.
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
@@ -60,7 +63,7 @@ pub(crate) struct View {
     /// From then on a grant has ended, and the view is no longer true.
     until: Option<Timestamp>,
     buckets: Vec<Arc<Bucket>>,
-    ready: RwLock<Limited<(Action, [Option<u32>; 2]), Ready>>,
+    ready: RwLock<Limited<ReadyKey, Ready>>,
     pub(crate) seen: RwLock<Limited<EntityUid, Arc<Verdict>>>,
 }
 
@@ -91,7 +94,10 @@ impl View {
                     continue;
                 }
                 until = until.into_iter().chain(granted.expires).min();
-                held.push(Held { role: Arc::clone(&granted.role), through: through.clone() });
+                held.push(Held {
+                    role: Arc::clone(&granted.role),
+                    through: through.clone(),
+                });
             }
         }
         let parents: Vec<EntityUid> = groups
@@ -100,8 +106,9 @@ impl View {
             .chain(held.iter().map(|held| names::uid(Kind::Role, &held.role)))
             .collect();
         let entity = entity(&uid, party, &parents)?;
-        let scopes = parents.into_iter().chain([uid.clone()]).map(Some).chain([None]);
-        let buckets = dedup(scopes).into_iter().filter_map(|scope| index.bucket(scope)).collect();
+        // Two grants may give one role.
+        let scopes: HashSet<&EntityUid> = parents.iter().chain([&uid]).collect();
+        let buckets = index.buckets(scopes.into_iter());
         Some(Self {
             kind,
             party: party.clone(),
@@ -126,15 +133,19 @@ impl View {
         index: &Index,
         actions: &Entities,
         action: Action,
-        scopes: [Option<u32>; 2],
+        scopes: [Scope; 2],
     ) -> Option<Ready> {
         let key = (action, scopes);
         if let Some(ready) = crate::read(&self.ready).get(&key) {
             return Some(ready.clone());
         }
         let entity = actions.get(&action.uid()).cloned();
-        let entities = Entities::from_entities(entity.into_iter().chain([self.entity.clone()]), None).ok()?;
-        let ready = Ready { slice: index.slice(&self.buckets, action, &scopes), entities: Arc::new(entities) };
+        let entities =
+            Entities::from_entities(entity.into_iter().chain([self.entity.clone()]), None).ok()?;
+        let ready = Ready {
+            slice: index.slice(&self.buckets, action, &scopes),
+            entities: Arc::new(entities),
+        };
         crate::write(&self.ready).insert(key, ready.clone());
         Some(ready)
     }
@@ -149,11 +160,4 @@ fn entity(uid: &EntityUid, party: &Party, parents: &[EntityUid]) -> Option<Entit
         ("claimedRoles".to_owned(), roles),
     ]);
     Entity::new(uid.clone(), attributes, parents.iter().cloned().collect()).ok()
-}
-
-fn dedup(scopes: impl Iterator<Item = Option<EntityUid>>) -> Vec<Option<EntityUid>> {
-    let mut out: Vec<Option<EntityUid>> = scopes.collect();
-    out.sort();
-    out.dedup();
-    out
 }

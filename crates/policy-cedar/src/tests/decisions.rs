@@ -13,8 +13,14 @@ const EVERYTHING: &str = r#"@id("all") permit(principal, action, resource);"#;
 async fn without_a_permission_everything_is_denied() {
     let engine = builder().build().unwrap();
     let ann = ann().await;
-    for call in [tool("pay", "{}"), body("initialize", &json!({"protocolVersion": "2025-11-25"})), body("tools/list", &json!({}))] {
-        let Decision::Deny { policies, .. } = decide(&engine, &ann, &call).await else { panic!("allowed") };
+    for call in [
+        tool("pay", "{}"),
+        body("initialize", &json!({"protocolVersion": "2025-11-25"})),
+        body("tools/list", &json!({})),
+    ] {
+        let Decision::Deny { policies, .. } = decide(&engine, &ann, &call).await else {
+            panic!("allowed")
+        };
         assert!(policies.is_empty());
     }
     assert!(!shows(&engine, &ann, ItemKind::Tool, "pay").await);
@@ -22,7 +28,7 @@ async fn without_a_permission_everything_is_denied() {
 
 #[tokio::test]
 async fn a_grant_allows_what_its_role_says_and_nothing_else() {
-    let engine = ann_may(json!([{
+    let engine = ann_may(&json!([{
         "servers": ["billing"], "tools": ["pay", "list_*"], "prompts": ["hello"], "resources": ["file:///docs/*"],
     }]));
     let (ann, bob) = (ann().await, principal(Identity::user(party("bob"))).await);
@@ -36,23 +42,41 @@ async fn a_grant_allows_what_its_role_says_and_nothing_else() {
         (body("prompts/get", &json!({"name": "pay"})), false),
         (read("file:///docs/a"), true),
         (read("file:///etc/passwd"), false),
-        (body("resources/subscribe", &json!({"uri": "file:///docs/a"})), true),
-        (body("resources/subscribe", &json!({"uri": "file:///x"})), false),
-        (body("initialize", &json!({"protocolVersion": "2025-11-25"})), true),
+        (
+            body("resources/subscribe", &json!({"uri": "file:///docs/a"})),
+            true,
+        ),
+        (
+            body("resources/subscribe", &json!({"uri": "file:///x"})),
+            false,
+        ),
+        (
+            body("initialize", &json!({"protocolVersion": "2025-11-25"})),
+            true,
+        ),
         (body("tools/list", &json!({})), true),
         (body("tasks/list", &json!({})), false),
         (body("vendor/thing", &json!({})), false),
     ] {
-        assert_eq!(allows(&engine, &ann, &call).await, allowed, "{:?}", call.call().target());
+        assert_eq!(
+            allows(&engine, &ann, &call).await,
+            allowed,
+            "{:?}",
+            call.call().target()
+        );
         assert!(!allows(&engine, &bob, &call).await);
     }
-    let Decision::Allow { policies, .. } = decide(&engine, &ann, &tool("pay", "{}")).await else { panic!() };
+    let Decision::Allow { policies, .. } = decide(&engine, &ann, &tool("pay", "{}")).await else {
+        panic!()
+    };
     assert_eq!(policies, ["role:r/1#see", "role:r/1#call"]);
 }
 
 #[tokio::test]
 async fn a_role_on_one_server_gives_nothing_on_another() {
-    let engine = ann_may(json!([{"servers": ["bill*"], "tools": ["*"]}, {"servers": ["other"], "tools": ["x"]}]));
+    let engine = ann_may(
+        &json!([{"servers": ["bill*"], "tools": ["*"]}, {"servers": ["other"], "tools": ["x"]}]),
+    );
     for (server, name, allowed) in [
         ("billing", "pay", true),
         ("bill2", "pay", true),
@@ -62,8 +86,14 @@ async fn a_role_on_one_server_gives_nothing_on_another() {
     ] {
         let route = Route::single(server, "https://gw.example.com/mcp").unwrap();
         let ann = on(&route, Identity::user(party("ann"))).await;
-        let text = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}}).to_string();
-        assert_eq!(allows(&engine, &ann, &body_on(&route, &text)).await, allowed, "{server}/{name}");
+        let text =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}})
+                .to_string();
+        assert_eq!(
+            allows(&engine, &ann, &body_on(&route, &text)).await,
+            allowed,
+            "{server}/{name}"
+        );
     }
 }
 
@@ -74,7 +104,10 @@ async fn a_forbid_wins_over_every_permit() {
             resource == Gatewright::Tool::"billing/pay");"#
     );
     let engine = written(&text);
-    let Decision::Deny { policies, .. } = decide(&engine, &ann().await, &tool("pay", "{}")).await else { panic!() };
+    let Decision::Deny { policies, .. } = decide(&engine, &ann().await, &tool("pay", "{}")).await
+    else {
+        panic!()
+    };
     assert_eq!(policies, ["no-pay"]);
     assert!(allows(&engine, &ann().await, &tool("other", "{}")).await);
 }
@@ -85,12 +118,25 @@ async fn an_evaluation_error_denies() {
         @id("overflow") forbid(principal, action in Gatewright::Action::"call", resource)
             when { context.now * 9223372036854775807 > 0 };"#;
     let engine = written(text);
-    let Decision::Deny { reason, .. } = decide(&engine, &ann().await, &tool("pay", "{}")).await else { panic!() };
-    assert!(reason.contains("a policy failed") && reason.contains("overflow"), "{reason}");
+    let Decision::Deny { reason, .. } = decide(&engine, &ann().await, &tool("pay", "{}")).await
+    else {
+        panic!()
+    };
+    assert!(
+        reason.contains("a policy failed") && reason.contains("overflow"),
+        "{reason}"
+    );
     // Also when what fails is a permit beside one that permits.
     let engine = written(&text.replace("forbid", "permit"));
     assert!(!allows(&engine, &ann().await, &tool("pay", "{}")).await);
-    assert!(allows(&engine, &ann().await, &body("initialize", &json!({"protocolVersion": "2025-11-25"}))).await);
+    assert!(
+        allows(
+            &engine,
+            &ann().await,
+            &body("initialize", &json!({"protocolVersion": "2025-11-25"}))
+        )
+        .await
+    );
 }
 
 #[tokio::test]
@@ -102,7 +148,10 @@ async fn what_is_hidden_is_never_callable() {
     let engine = written(&text);
     assert!(!shows(&engine, &ann().await, ItemKind::Tool, "pay").await);
     assert!(!allows(&engine, &ann().await, &tool("pay", "{}")).await);
-    assert!(shows(&engine, &ann().await, ItemKind::Prompt, "pay").await, "a prompt of that name is another thing");
+    assert!(
+        shows(&engine, &ann().await, ItemKind::Prompt, "pay").await,
+        "a prompt of that name is another thing"
+    );
 }
 
 #[tokio::test]
@@ -110,15 +159,27 @@ async fn read_only_counts_only_where_configuration_vouches() {
     let permissions = json!([{"servers": ["billing"], "tools": ["*"], "read_only": true}]);
     let server = ServerName::new("billing").unwrap();
     let engine = builder()
-        .roles([role("r", permissions)])
+        .roles([role("r", &permissions)])
         .grants([to_user("r", "ann")])
-        .vouch(server.clone(), Pattern::new("get_secret"), ToolFacts::default())
+        .vouch(
+            server.clone(),
+            Pattern::new("get_secret"),
+            ToolFacts::default(),
+        )
         .vouch(server, Pattern::new("get_*"), ToolFacts::READ_ONLY)
         .build()
         .unwrap();
     for (name, shown) in [("get_invoice", true), ("pay", false), ("get_secret", false)] {
-        assert_eq!(shows(&engine, &ann().await, ItemKind::Tool, name).await, shown, "{name}");
-        assert_eq!(allows(&engine, &ann().await, &tool(name, "{}")).await, shown, "{name}");
+        assert_eq!(
+            shows(&engine, &ann().await, ItemKind::Tool, name).await,
+            shown,
+            "{name}"
+        );
+        assert_eq!(
+            allows(&engine, &ann().await, &tool(name, "{}")).await,
+            shown,
+            "{name}"
+        );
     }
 }
 
@@ -133,12 +194,31 @@ async fn a_tool_that_nobody_vouches_for_may_destroy() {
 
 #[tokio::test]
 async fn names_are_compared_and_never_read_as_policy() {
-    let engine = ann_may(json!([{"servers": ["billing"], "tools": ["pay", r"a\*b", "q\"]*"]}]));
-    for evil in [r#"pay" || true || ""#, r#"x"]"#, r"\", "*", "pay\u{0}", "pa\u{443}", "other/pay", "../pay", ""] {
-        assert!(!allows(&engine, &ann().await, &tool(evil, "{}")).await, "{evil}");
-        assert!(!shows(&engine, &ann().await, ItemKind::Tool, evil).await, "{evil}");
+    let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["pay", r"a\*b", "q\"]*"]}]));
+    for evil in [
+        r#"pay" || true || ""#,
+        r#"x"]"#,
+        r"\",
+        "*",
+        "pay\u{0}",
+        "pa\u{443}",
+        "other/pay",
+        "../pay",
+        "",
+    ] {
+        assert!(
+            !allows(&engine, &ann().await, &tool(evil, "{}")).await,
+            "{evil}"
+        );
+        assert!(
+            !shows(&engine, &ann().await, ItemKind::Tool, evil).await,
+            "{evil}"
+        );
     }
-    assert!(allows(&engine, &ann().await, &tool(r"a\xb", "{}")).await, "a backslash is a backslash");
+    assert!(
+        allows(&engine, &ann().await, &tool(r"a\xb", "{}")).await,
+        "a backslash is a backslash"
+    );
     assert!(!allows(&engine, &ann().await, &tool("a*b", "{}")).await);
     assert!(allows(&engine, &ann().await, &tool("q\"]z", "{}")).await);
 }
@@ -147,13 +227,30 @@ async fn names_are_compared_and_never_read_as_policy() {
 async fn subjects_with_syntax_in_their_names_are_only_themselves() {
     let evil = r#"x" || principal == User::"y"#;
     let engine = builder()
-        .roles([role("r", json!([{"servers": ["billing"], "tools": ["*"]}]))])
+        .roles([role(
+            "r",
+            &json!([{"servers": ["billing"], "tools": ["*"]}]),
+        )])
         .grants([to_user("r", evil)])
         .build()
         .unwrap();
-    assert!(allows(&engine, &principal(Identity::user(party(evil))).await, &tool("t", "{}")).await);
+    assert!(
+        allows(
+            &engine,
+            &principal(Identity::user(party(evil))).await,
+            &tool("t", "{}")
+        )
+        .await
+    );
     for other in ["x", "y", "ann"] {
-        assert!(!allows(&engine, &principal(Identity::user(party(other))).await, &tool("t", "{}")).await);
+        assert!(
+            !allows(
+                &engine,
+                &principal(Identity::user(party(other))).await,
+                &tool("t", "{}")
+            )
+            .await
+        );
     }
 }
 
@@ -161,20 +258,23 @@ async fn subjects_with_syntax_in_their_names_are_only_themselves() {
 async fn completion_needs_its_own_permission_and_a_visible_target() {
     let complete = |name: &str| {
         let reference = json!({"type": "ref/prompt", "name": name});
-        body("completion/complete", &json!({"ref": reference, "argument": {"name": "a", "value": "b"}}))
+        body(
+            "completion/complete",
+            &json!({"ref": reference, "argument": {"name": "a", "value": "b"}}),
+        )
     };
-    let engine = ann_may(json!([
+    let engine = ann_may(&json!([
         {"servers": ["billing"], "prompts": ["hello"], "methods": ["completion/complete"]},
     ]));
     assert!(allows(&engine, &ann().await, &complete("hello")).await);
     assert!(!allows(&engine, &ann().await, &complete("secret")).await);
-    let engine = ann_may(json!([{"servers": ["billing"], "prompts": ["hello"]}]));
+    let engine = ann_may(&json!([{"servers": ["billing"], "prompts": ["hello"]}]));
     assert!(!allows(&engine, &ann().await, &complete("hello")).await);
 }
 
 #[tokio::test]
 async fn every_subscribed_resource_must_be_readable() {
-    let engine = ann_may(json!([{"servers": ["billing"], "resources": ["file:///docs/*"]}]));
+    let engine = ann_may(&json!([{"servers": ["billing"], "resources": ["file:///docs/*"]}]));
     let listen = |uris: Json| {
         let text = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
             "notifications": uris,
@@ -185,7 +285,13 @@ async fn every_subscribed_resource_must_be_readable() {
             .header("mcp-protocol-version", "2026-07-28")
             .header("mcp-method", "subscriptions/listen");
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        CallBody::parse(&route(), &parts, text.to_string().into(), &Limits::default()).unwrap()
+        CallBody::parse(
+            &route(),
+            &parts,
+            text.to_string().into(),
+            &Limits::default(),
+        )
+        .unwrap()
     };
     let (good, bad) = ("file:///docs/a", "file:///secret");
     for (params, allowed) in [
@@ -198,34 +304,53 @@ async fn every_subscribed_resource_must_be_readable() {
         (json!({"ResourceSubscriptions": [bad]}), false),
         (json!({"resourceSubscriptions": vec![good; 1001]}), false),
     ] {
-        assert_eq!(allows(&engine, &ann().await, &listen(params.clone())).await, allowed, "{params}");
+        assert_eq!(
+            allows(&engine, &ann().await, &listen(params.clone())).await,
+            allowed,
+            "{params}"
+        );
     }
 }
 
 #[tokio::test]
 async fn requests_of_servers_are_decided_too() {
-    let engine = ann_may(json!([{"servers": ["billing"], "tools": ["*"], "server_requests": ["elicitation/*"]}]));
+    let engine = ann_may(
+        &json!([{"servers": ["billing"], "tools": ["*"], "server_requests": ["elicitation/*"]}]),
+    );
     let reverse = |method: &str| {
         let text = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}).to_string();
         Call::from_server(&route(), Era::Legacy, text.into(), &Limits::default()).unwrap()
     };
-    for (method, allowed) in
-        [("elicitation/create", true), ("sampling/createMessage", false), ("roots/list", false), ("x/y", false)]
-    {
+    for (method, allowed) in [
+        ("elicitation/create", true),
+        ("sampling/createMessage", false),
+        ("roots/list", false),
+        ("x/y", false),
+    ] {
         let decision = engine.decide(&ann().await, &reverse(method)).await;
-        assert_eq!(matches!(decision, Decision::Allow { .. }), allowed, "{method}");
+        assert_eq!(
+            matches!(decision, Decision::Allow { .. }),
+            allowed,
+            "{method}"
+        );
     }
     let by_url = written(
         r#"permit(principal, action == Gatewright::Action::"elicitation/create", resource)
         when { context.args has url && context.args.url has text
             && context.args.url.text like "https://login.example.com/*" };"#,
     );
-    for (url, allowed) in
-        [("https://login.example.com/x", true), ("https://evil.example/https://login.example.com/", false)]
-    {
+    for (url, allowed) in [
+        ("https://login.example.com/x", true),
+        ("https://evil.example/https://login.example.com/", false),
+    ] {
         let text = json!({"jsonrpc": "2.0", "id": 1, "method": "elicitation/create", "params": {"url": url}});
-        let call =
-            Call::from_server(&route(), Era::Legacy, text.to_string().into(), &Limits::default()).unwrap();
+        let call = Call::from_server(
+            &route(),
+            Era::Legacy,
+            text.to_string().into(),
+            &Limits::default(),
+        )
+        .unwrap();
         let decision = by_url.decide(&ann().await, &call).await;
         assert_eq!(matches!(decision, Decision::Allow { .. }), allowed, "{url}");
     }
@@ -233,31 +358,67 @@ async fn requests_of_servers_are_decided_too() {
 
 #[tokio::test]
 async fn unknown_methods_are_decided_by_their_name() {
-    let engine = ann_may(json!([{"servers": ["billing"], "methods": ["vendor/*", "x"]}]));
-    for (method, allowed) in [("vendor/a", true), ("x", true), ("other", false), ("tools/call2", false)] {
-        assert_eq!(allows(&engine, &ann().await, &body(method, &json!({}))).await, allowed, "{method}");
+    let engine = ann_may(&json!([{"servers": ["billing"], "methods": ["vendor/*", "x"]}]));
+    for (method, allowed) in [
+        ("vendor/a", true),
+        ("x", true),
+        ("other", false),
+        ("tools/call2", false),
+    ] {
+        assert_eq!(
+            allows(&engine, &ann().await, &body(method, &json!({}))).await,
+            allowed,
+            "{method}"
+        );
     }
-    let all = ann_may(json!([{"servers": ["billing"], "methods": ["*"]}]));
+    let all = ann_may(&json!([{"servers": ["billing"], "methods": ["*"]}]));
     assert!(allows(&all, &ann().await, &body("anything", &json!({}))).await);
-    assert!(!allows(&all, &ann().await, &tool("pay", "{}")).await, "tools are not given by methods");
+    assert!(
+        !allows(&all, &ann().await, &tool("pay", "{}")).await,
+        "tools are not given by methods"
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_tenant_is_denied_and_engines_do_not_mix() {
-    let own = |name: &str| builder().tenant(tenant(name)).policies("p", EVERYTHING).build().unwrap();
+    let own = |name: &str| {
+        builder()
+            .tenant(tenant(name))
+            .policies("p", EVERYTHING)
+            .build()
+            .unwrap()
+    };
     let engines = TenantEngines::new([own("acme")]);
     let on_tenant = |name: &str| {
         let server = ServerName::new("billing").unwrap();
-        Route::new(tenant(name), server, "https://gw.example.com/mcp", Default::default()).unwrap()
+        Route::new(
+            tenant(name),
+            server,
+            "https://gw.example.com/mcp",
+            Default::default(),
+        )
+        .unwrap()
     };
     let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
     for (name, allowed) in [("acme", true), ("other", false)] {
         let route = on_tenant(name);
         let ann = on(&route, Identity::user(party("ann"))).await;
-        assert_eq!(allows(&engines, &ann, &body_on(&route, text)).await, allowed, "{name}");
-        assert_eq!(shows(&engines, &ann, ItemKind::Tool, "t").await, allowed, "{name}");
+        assert_eq!(
+            allows(&engines, &ann, &body_on(&route, text)).await,
+            allowed,
+            "{name}"
+        );
+        assert_eq!(
+            shows(&engines, &ann, ItemKind::Tool, "t").await,
+            allowed,
+            "{name}"
+        );
         // An engine that is asked about another tenant's principal denies by itself.
-        assert_eq!(allows(&own("acme"), &ann, &body_on(&route, text)).await, allowed, "{name}");
+        assert_eq!(
+            allows(&own("acme"), &ann, &body_on(&route, text)).await,
+            allowed,
+            "{name}"
+        );
     }
     engines.publish(own("other"));
     let route = on_tenant("other");
@@ -269,19 +430,31 @@ async fn an_unknown_tenant_is_denied_and_engines_do_not_mix() {
 
 #[tokio::test]
 async fn an_explanation_names_policies_halves_and_roles() {
-    let engine = ann_may(json!([{
+    let engine = ann_may(&json!([{
         "servers": ["billing"], "tools": ["pay"], "when": {"arguments": [{"argument": "amount", "at_most": 100}]},
     }]));
-    let why = engine.explain(&ann().await, tool("pay", r#"{"amount":5000}"#).call()).await;
+    let why = engine
+        .explain(&ann().await, tool("pay", r#"{"amount":5000}"#).call())
+        .await;
     assert!(matches!(why.decision, Decision::Deny { .. }));
-    let asked: Vec<(&str, bool)> = why.halves.iter().map(|half| (&*half.action, half.allowed)).collect();
+    let asked: Vec<(&str, bool)> = why
+        .halves
+        .iter()
+        .map(|half| (&*half.action, half.allowed))
+        .collect();
     assert_eq!(asked, [("see", true), ("tools/call", false)]);
     assert_eq!(why.halves[0].policies, ["role:r/1#see"]);
     assert_eq!(why.halves[0].slice, 1);
     assert_eq!(why.roles[0].role, "r");
-    assert_eq!(why.roles[0].through, format!("Gatewright::User::\"{IDP}|ann\""));
+    assert_eq!(
+        why.roles[0].through,
+        format!("Gatewright::User::\"{IDP}|ann\"")
+    );
     let shown = why.to_string();
-    assert!(shown.starts_with("denied: ") && shown.contains("role:r/1#see"), "{shown}");
+    assert!(
+        shown.starts_with("denied: ") && shown.contains("role:r/1#see"),
+        "{shown}"
+    );
 }
 
 proptest! {

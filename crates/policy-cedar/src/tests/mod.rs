@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use gatewright_core::{
-    CallBody, Decision, Group, Identity, ManualClock, Outcome, Party, PolicyEngine, Principal, Route, Subject,
-    SystemClock, TenantId, Timestamp,
+    CallBody, Decision, Group, Identity, ManualClock, Outcome, Party, PolicyEngine, Principal,
+    Route, Subject, SystemClock, TenantId, Timestamp,
     access::{Grant, Grantee, Role},
     authenticate, resolver_fn,
 };
@@ -47,7 +47,14 @@ async fn on(route: &Route, identity: Identity) -> Principal {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.extensions.insert(route.clone());
     let resolver = resolver_fn(move |_| Outcome::Identified(Box::new(identity.clone())));
-    authenticate(&resolver, &gatewright_core::AnyIdentified, &SystemClock, &parts).await.unwrap()
+    authenticate(
+        &resolver,
+        &gatewright_core::AnyIdentified,
+        &SystemClock,
+        &parts,
+    )
+    .await
+    .unwrap()
 }
 
 async fn principal(identity: Identity) -> Principal {
@@ -60,7 +67,13 @@ async fn ann() -> Principal {
 
 fn body_on(route: &Route, message: &str) -> CallBody {
     let (parts, ()) = http::Request::post("/mcp").body(()).unwrap().into_parts();
-    CallBody::parse(route, &parts, Bytes::copy_from_slice(message.as_bytes()), &Limits::default()).unwrap()
+    CallBody::parse(
+        route,
+        &parts,
+        Bytes::copy_from_slice(message.as_bytes()),
+        &Limits::default(),
+    )
+    .unwrap()
 }
 
 fn body(method: &str, params: &Json) -> CallBody {
@@ -77,12 +90,17 @@ fn tool(name: &str, arguments: &str) -> CallBody {
     body_on(&route(), &text)
 }
 
-fn role(name: &str, permissions: Json) -> Role {
+fn role(name: &str, permissions: &Json) -> Role {
     serde_json::from_value(json!({"name": name, "permissions": permissions})).unwrap()
 }
 
 fn grant(role: &str, to: Grantee) -> Grant {
-    Grant { role: role.into(), to, expires: None, reason: None }
+    Grant {
+        role: role.into(),
+        to,
+        expires: None,
+        reason: None,
+    }
 }
 
 fn to_user(role: &str, name: &str) -> Grant {
@@ -94,8 +112,12 @@ fn builder() -> CedarEngineBuilder {
 }
 
 /// An engine in which ann holds a role of these permissions.
-fn ann_may(permissions: Json) -> CedarEngine {
-    builder().roles([role("r", permissions)]).grants([to_user("r", "ann")]).build().unwrap()
+fn ann_may(permissions: &Json) -> CedarEngine {
+    builder()
+        .roles([role("r", permissions)])
+        .grants([to_user("r", "ann")])
+        .build()
+        .unwrap()
 }
 
 /// An engine of Cedar text alone.
@@ -108,11 +130,23 @@ async fn decide(engine: &impl PolicyEngine, principal: &Principal, body: &CallBo
 }
 
 async fn allows(engine: &impl PolicyEngine, principal: &Principal, body: &CallBody) -> bool {
-    matches!(decide(engine, principal, body).await, Decision::Allow { .. })
+    matches!(
+        decide(engine, principal, body).await,
+        Decision::Allow { .. }
+    )
 }
 
-async fn shows(engine: &impl PolicyEngine, principal: &Principal, kind: ItemKind, name: &str) -> bool {
-    engine.visible(principal, principal.route(), kind, &[name]).await.shown == [true]
+async fn shows(
+    engine: &impl PolicyEngine,
+    principal: &Principal,
+    kind: ItemKind,
+    name: &str,
+) -> bool {
+    engine
+        .visible(principal, principal.route(), kind, &[name])
+        .await
+        .shown
+        == [true]
 }
 
 fn tenant(name: &str) -> TenantId {

@@ -5,8 +5,14 @@ use super::*;
 fn two_roles() -> CedarEngine {
     builder()
         .roles([
-            role("wide", json!([{"servers": ["billing"], "tools": ["a", "b"]}])),
-            role("narrow", json!([{"servers": ["billing"], "tools": ["b", "c"]}])),
+            role(
+                "wide",
+                &json!([{"servers": ["billing"], "tools": ["a", "b"]}]),
+            ),
+            role(
+                "narrow",
+                &json!([{"servers": ["billing"], "tools": ["b", "c"]}]),
+            ),
         ])
         .grants([
             to_user("wide", "ann"),
@@ -22,21 +28,66 @@ async fn a_delegated_call_needs_both_parties_permissions() {
     let engine = two_roles();
     let both = principal(Identity::delegated(party("ann"), party("bot"))).await;
     let alone = principal(Identity::agent(party("bot"))).await;
-    for (name, user, agent) in [("a", true, false), ("b", true, true), ("c", false, true), ("d", false, false)] {
-        assert_eq!(allows(&engine, &ann().await, &tool(name, "{}")).await, user, "{name}");
-        assert_eq!(allows(&engine, &alone, &tool(name, "{}")).await, agent, "{name}");
-        assert_eq!(allows(&engine, &both, &tool(name, "{}")).await, user && agent, "{name}");
-        assert_eq!(shows(&engine, &both, ItemKind::Tool, name).await, user && agent, "{name}");
+    for (name, user, agent) in [
+        ("a", true, false),
+        ("b", true, true),
+        ("c", false, true),
+        ("d", false, false),
+    ] {
+        assert_eq!(
+            allows(&engine, &ann().await, &tool(name, "{}")).await,
+            user,
+            "{name}"
+        );
+        assert_eq!(
+            allows(&engine, &alone, &tool(name, "{}")).await,
+            agent,
+            "{name}"
+        );
+        assert_eq!(
+            allows(&engine, &both, &tool(name, "{}")).await,
+            user && agent,
+            "{name}"
+        );
+        assert_eq!(
+            shows(&engine, &both, ItemKind::Tool, name).await,
+            user && agent,
+            "{name}"
+        );
     }
-    let Decision::Allow { policies, .. } = decide(&engine, &both, &tool("b", "{}")).await else { panic!() };
-    assert_eq!(policies, ["role:wide/1#see", "role:wide/1#call", "role:narrow/1#see", "role:narrow/1#call"]);
+    let Decision::Allow { policies, .. } = decide(&engine, &both, &tool("b", "{}")).await else {
+        panic!()
+    };
+    assert_eq!(
+        policies,
+        [
+            "role:wide/1#see",
+            "role:wide/1#call",
+            "role:narrow/1#see",
+            "role:narrow/1#call"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_user_and_an_agent_of_one_name_are_two_parties() {
     let engine = two_roles();
-    assert!(!allows(&engine, &principal(Identity::agent(party("ann"))).await, &tool("a", "{}")).await);
-    assert!(!allows(&engine, &principal(Identity::user(party("bot"))).await, &tool("c", "{}")).await);
+    assert!(
+        !allows(
+            &engine,
+            &principal(Identity::agent(party("ann"))).await,
+            &tool("a", "{}")
+        )
+        .await
+    );
+    assert!(
+        !allows(
+            &engine,
+            &principal(Identity::user(party("bot"))).await,
+            &tool("c", "{}")
+        )
+        .await
+    );
 }
 
 #[tokio::test]
@@ -44,9 +95,17 @@ async fn groups_of_two_issuers_are_two_groups() {
     let engine = two_roles();
     let of = |issuer: &str| Identity::user(party("eve").with_groups([Group::new(issuer, "staff")]));
     assert!(allows(&engine, &principal(of(IDP)).await, &tool("a", "{}")).await);
-    assert!(!allows(&engine, &principal(of("https://other.example")).await, &tool("a", "{}")).await);
+    assert!(
+        !allows(
+            &engine,
+            &principal(of("https://other.example")).await,
+            &tool("a", "{}")
+        )
+        .await
+    );
     // Nor can names make up for the issuer.
-    let crafted = Identity::user(party("eve").with_groups([Group::new("https", &format!("{IDP}|staff"))]));
+    let crafted =
+        Identity::user(party("eve").with_groups([Group::new("https", &format!("{IDP}|staff"))]));
     assert!(!allows(&engine, &principal(crafted).await, &tool("a", "{}")).await);
     let split = Identity::user(party("eve").with_groups([Group::new(&format!("{IDP}|staff"), "")]));
     assert!(!allows(&engine, &principal(split).await, &tool("a", "{}")).await);
@@ -56,7 +115,14 @@ async fn groups_of_two_issuers_are_two_groups() {
 async fn leaving_a_group_counts_at_once() {
     let engine = two_roles();
     let eve = |groups: Vec<Group>| Identity::user(party("eve").with_groups(groups));
-    assert!(allows(&engine, &principal(eve(vec![group("staff")])).await, &tool("a", "{}")).await);
+    assert!(
+        allows(
+            &engine,
+            &principal(eve(vec![group("staff")])).await,
+            &tool("a", "{}")
+        )
+        .await
+    );
     assert!(!allows(&engine, &principal(eve(vec![])).await, &tool("a", "{}")).await);
 }
 
@@ -81,7 +147,10 @@ async fn an_expired_grant_gives_nothing() {
     };
     let engine = CedarEngine::builder()
         .clock(clock.clone())
-        .roles(["a", "b", "c"].map(|name| role(name, json!([{"servers": ["billing"], "tools": [name]}]))))
+        .roles(
+            ["a", "b", "c"]
+                .map(|name| role(name, &json!([{"servers": ["billing"], "tools": [name]}]))),
+        )
         .grants([ends("a", 0), ends("b", 60), ends("c", 120)])
         .build()
         .unwrap();
@@ -111,19 +180,49 @@ async fn policies_can_tell_who_acts_for_whom() {
     let engine = written(&text);
     let bot = || party("bot").with_groups([group("bots")]);
     let call = tool("a", "{}");
-    assert!(!allows(&engine, &principal(Identity::delegated(party("ann"), bot())).await, &call).await);
-    assert!(allows(&engine, &principal(Identity::delegated(party("bob"), bot())).await, &call).await);
-    assert!(allows(&engine, &principal(Identity::delegated(party("ann"), party("bot"))).await, &call).await);
+    assert!(
+        !allows(
+            &engine,
+            &principal(Identity::delegated(party("ann"), bot())).await,
+            &call
+        )
+        .await
+    );
+    assert!(
+        allows(
+            &engine,
+            &principal(Identity::delegated(party("bob"), bot())).await,
+            &call
+        )
+        .await
+    );
+    assert!(
+        allows(
+            &engine,
+            &principal(Identity::delegated(party("ann"), party("bot"))).await,
+            &call
+        )
+        .await
+    );
     assert!(allows(&engine, &ann().await, &call).await);
 }
 
 #[test]
 fn grants_that_cannot_be_kept_apart_are_refused() {
-    let roles = || role("r", json!([{"servers": ["s"], "tools": ["t"]}]));
-    let built = builder().roles([roles()]).grants([grant("r", Grantee::User(Subject::new("a|b", "c")))]).build();
+    let roles = || role("r", &json!([{"servers": ["s"], "tools": ["t"]}]));
+    let built = builder()
+        .roles([roles()])
+        .grants([grant("r", Grantee::User(Subject::new("a|b", "c")))])
+        .build();
     assert!(matches!(built, Err(crate::BuildEngineError::Issuer(_))));
-    let built = builder().roles([roles()]).grants([to_user("other", "ann")]).build();
-    assert!(matches!(built, Err(crate::BuildEngineError::UnknownRole(_))));
+    let built = builder()
+        .roles([roles()])
+        .grants([to_user("other", "ann")])
+        .build();
+    assert!(matches!(
+        built,
+        Err(crate::BuildEngineError::UnknownRole(_))
+    ));
     let built = builder().roles([roles(), roles()]).build();
     assert!(matches!(built, Err(crate::BuildEngineError::TwoRoles(_))));
 }

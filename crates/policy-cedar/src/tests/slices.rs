@@ -16,7 +16,14 @@ use crate::{
 
 /// How many policies the call half of `call` evaluates.
 async fn slice(engine: &CedarEngine, principal: &Principal, call: &CallBody) -> usize {
-    engine.explain(principal, call.call()).await.halves.iter().map(|half| half.slice).max().unwrap()
+    engine
+        .explain(principal, call.call())
+        .await
+        .halves
+        .iter()
+        .map(|half| half.slice)
+        .max()
+        .unwrap()
 }
 
 fn many(count: usize) -> String {
@@ -34,16 +41,29 @@ fn many(count: usize) -> String {
 /// Invariant 12. The index alone: a debug build takes long to validate so many policies.
 #[test]
 fn of_ten_thousand_policies_a_slice_has_those_that_can_match() {
-    let file = PolicyFile { name: "many.cedar".into(), text: many(10_000).into() };
-    let sources: Vec<Source> = files::parse(&file).unwrap().into_iter().map(|(source, _)| source).collect();
+    let file = PolicyFile {
+        name: "many.cedar".into(),
+        text: many(10_000).into(),
+    };
+    let sources: Vec<Source> = files::parse(&file)
+        .unwrap()
+        .into_iter()
+        .map(|(source, _)| source)
+        .collect();
     let index = Index::new(sources).unwrap();
     assert_eq!((index.len(), index.unscoped().count()), (10_000, 0));
     let member = party("ann").with_groups([group("g7"), group("g8")]);
     let view = View::new(Kind::User, &member, &HashMap::new(), &index, clock().now()).unwrap();
     let server = ServerName::new("billing").unwrap();
     let slice = |action: &'static str, name: &str| {
-        let scopes = [index.resource(&names::item(Kind::Tool, &server, name)), index.resource(&names::server(&server))];
-        view.ready(&index, &Entities::empty(), Action(action), scopes).unwrap().slice.len
+        let scopes = [
+            index.resource(&names::item(Kind::Tool, &server, name)),
+            index.resource(&names::server(&server)),
+        ];
+        view.ready(&index, &Entities::empty(), Action(action), scopes)
+            .unwrap()
+            .slice
+            .len
     };
     assert_eq!(slice("tools/call", "t0"), 2);
     assert_eq!(slice("see", "t0"), 2);
@@ -55,7 +75,10 @@ fn of_ten_thousand_policies_a_slice_has_those_that_can_match() {
 #[tokio::test]
 async fn a_call_meets_only_the_policies_that_can_match() {
     let engine = written(&many(300));
-    let member = principal(Identity::user(party("ann").with_groups([group("g7"), group("g8")]))).await;
+    let member = principal(Identity::user(
+        party("ann").with_groups([group("g7"), group("g8")]),
+    ))
+    .await;
     assert_eq!(slice(&engine, &member, &tool("t0", "{}")).await, 2);
     assert!(allows(&engine, &member, &tool("t0", "{}")).await);
     assert!(!allows(&engine, &member, &tool("t1", "{}")).await);
@@ -64,8 +87,17 @@ async fn a_call_meets_only_the_policies_that_can_match() {
 
 #[tokio::test]
 async fn roles_that_nobody_holds_cost_nothing() {
-    let roles = (0..200).map(|n| role(&format!("r{n}"), json!([{"servers": ["billing"], "tools": ["*"]}])));
-    let engine = builder().roles(roles).grants([to_user("r7", "ann")]).build().unwrap();
+    let roles = (0..200).map(|n| {
+        role(
+            &format!("r{n}"),
+            &json!([{"servers": ["billing"], "tools": ["*"]}]),
+        )
+    });
+    let engine = builder()
+        .roles(roles)
+        .grants([to_user("r7", "ann")])
+        .build()
+        .unwrap();
     assert_eq!(slice(&engine, &ann().await, &tool("t", "{}")).await, 1);
     assert!(allows(&engine, &ann().await, &tool("t", "{}")).await);
 }
@@ -79,7 +111,15 @@ async fn unscoped_policies_are_named_and_in_every_slice() {
     );
     assert_eq!(engine.unscoped().collect::<Vec<_>>(), ["wide", "typed"]);
     assert_eq!(slice(&engine, &ann().await, &tool("t", "{}")).await, 3);
-    assert_eq!(slice(&engine, &ann().await, &body("initialize", &json!({"protocolVersion": "2025-11-25"}))).await, 3);
+    assert_eq!(
+        slice(
+            &engine,
+            &ann().await,
+            &body("initialize", &json!({"protocolVersion": "2025-11-25"}))
+        )
+        .await,
+        3
+    );
 }
 
 #[tokio::test]
@@ -97,7 +137,9 @@ async fn slices_and_the_whole_set_decide_alike() {
         "#
     );
     let engine = written(&whole);
-    let of = |groups: &[&str]| Identity::user(party("ann").with_groups(groups.iter().map(|name| group(name))));
+    let of = |groups: &[&str]| {
+        Identity::user(party("ann").with_groups(groups.iter().map(|name| group(name))))
+    };
     for (groups, name, allowed) in [
         (&[] as &[&str], "a", true),
         (&[], "xa", true),
@@ -107,7 +149,11 @@ async fn slices_and_the_whole_set_decide_alike() {
         (&["g1"], "y", false),
     ] {
         let ann = principal(of(groups)).await;
-        assert_eq!(allows(&engine, &ann, &tool(name, "{}")).await, allowed, "{groups:?} {name}");
+        assert_eq!(
+            allows(&engine, &ann, &tool(name, "{}")).await,
+            allowed,
+            "{groups:?} {name}"
+        );
     }
 }
 
@@ -118,7 +164,7 @@ async fn only_paths_of_the_slice_are_looked_up() {
         let when = json!({"arguments": [{"argument": format!("a{n}"), "at_most": 1}]});
         permissions.push(json!({"servers": ["billing"], "tools": [format!("t{n}")], "when": when}));
     }
-    let engine = ann_may(Json::Array(permissions));
+    let engine = ann_may(&Json::Array(permissions));
     assert_eq!(slice(&engine, &ann().await, &tool("t3", "{}")).await, 1);
     assert!(allows(&engine, &ann().await, &tool("t3", r#"{"a3":1}"#)).await);
     assert!(!allows(&engine, &ann().await, &tool("t3", r#"{"a4":1}"#)).await);
@@ -130,24 +176,37 @@ async fn a_list_of_500_tools_is_filtered_item_by_item() {
     let names: Vec<String> = (0..500).map(|n| format!("t{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let permits = |condition: &str| {
-        let one = |n| format!(
-            "permit(principal in Gatewright::Group::\"{IDP}|g{n}\", action, resource in Gatewright::Server::\"billing\") \
+        let one = |n| {
+            format!(
+                "permit(principal in Gatewright::Group::\"{IDP}|g{n}\", action, resource in Gatewright::Server::\"billing\") \
              when {{ {condition} && context.delegated == false }};"
-        );
+            )
+        };
         (0..5).map(one).collect::<String>()
     };
-    let engine = written(&permits("resource is Gatewright::Tool && resource.name like \"t1*\""));
+    let engine = written(&permits(
+        "resource is Gatewright::Tool && resource.name like \"t1*\"",
+    ));
     let groups = ["g0", "g1", "g2", "g3", "g4"].map(group);
     let ann = principal(Identity::user(party("ann").with_groups(groups))).await;
     let start = std::time::Instant::now();
-    let shown = engine.visible(&ann, ann.route(), ItemKind::Tool, &names).await.shown;
-    println!("500 tools, slice of 5 that reads the context: {:?}", start.elapsed());
+    let shown = engine
+        .visible(&ann, ann.route(), ItemKind::Tool, &names)
+        .await
+        .shown;
+    println!(
+        "500 tools, slice of 5 that reads the context: {:?}",
+        start.elapsed()
+    );
     assert_eq!(shown.iter().filter(|shown| **shown).count(), 111);
 
-    let timeless = ann_may(json!([{"servers": ["billing"], "tools": ["t1*"]}]));
+    let timeless = ann_may(&json!([{"servers": ["billing"], "tools": ["t1*"]}]));
     for round in ["first", "second"] {
         let start = std::time::Instant::now();
-        let shown = timeless.visible(&ann, ann.route(), ItemKind::Tool, &names).await.shown;
+        let shown = timeless
+            .visible(&ann, ann.route(), ItemKind::Tool, &names)
+            .await
+            .shown;
         println!("500 tools, role, {round} time: {:?}", start.elapsed());
         assert_eq!(shown.iter().filter(|shown| **shown).count(), 111);
     }
