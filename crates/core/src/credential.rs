@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
@@ -110,16 +110,62 @@ impl CredentialOwner {
             }
         }
     }
+
+    /// `shared`, `user` or `agent`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::User(_) => "user",
+            Self::Agent(_) => "agent",
+        }
+    }
+
+    /// The person or agent; `None` for what belongs to the tenant.
+    #[must_use]
+    pub const fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Shared => None,
+            Self::User(subject) | Self::Agent(subject) => Some(subject),
+        }
+    }
 }
 
 /// `shared`, `user:<subject>` or `agent:<subject>`: the key of stored credentials and what records say. It reads one way
 /// only.
 impl fmt::Display for CredentialOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shared => f.write_str("shared"),
-            Self::User(subject) => write!(f, "user:{subject}"),
-            Self::Agent(subject) => write!(f, "agent:{subject}"),
+        f.write_str(self.kind())?;
+        match self.subject() {
+            None => Ok(()),
+            Some(subject) => write!(f, ":{subject}"),
+        }
+    }
+}
+
+/// A text that names no owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an owner is `shared`, `user:<issuer>|<id>` or `agent:<issuer>|<id>`")]
+pub struct UnknownOwner;
+
+/// Reads what [`Display`](fmt::Display) writes.
+impl FromStr for CredentialOwner {
+    type Err = UnknownOwner;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOwner> {
+        if text == "shared" {
+            return Ok(Self::Shared);
+        }
+        let (kind, subject) = text.split_once(':').ok_or(UnknownOwner)?;
+        let (issuer, id) = subject.split_once('|').ok_or(UnknownOwner)?;
+        if issuer.is_empty() || id.is_empty() {
+            return Err(UnknownOwner);
+        }
+        let subject = Subject::new(issuer, id);
+        match kind {
+            "user" => Ok(Self::User(subject)),
+            "agent" => Ok(Self::Agent(subject)),
+            _ => Err(UnknownOwner),
         }
     }
 }
@@ -295,6 +341,29 @@ mod tests {
         let auth = UpstreamAuth::new(CredentialOwner::Shared, 3, form, secret());
         assert_eq!(auth.header(), Ok(None));
         assert_eq!(auth.environment().unwrap().0, "API_KEY");
+    }
+
+    #[test]
+    fn an_owner_is_read_as_it_is_written() {
+        let ann = || Subject::new("https://idp.example", "a|n:n");
+        for owner in [
+            CredentialOwner::Shared,
+            CredentialOwner::User(ann()),
+            CredentialOwner::Agent(ann()),
+        ] {
+            assert_eq!(owner.to_string().parse(), Ok(owner));
+        }
+        for bad in [
+            "",
+            "Shared",
+            "shared:",
+            "user:ann",
+            "user:|ann",
+            "user:i|",
+            "group:i|ann",
+        ] {
+            assert_eq!(bad.parse::<CredentialOwner>(), Err(UnknownOwner), "{bad}");
+        }
     }
 
     #[test]

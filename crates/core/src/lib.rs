@@ -65,7 +65,8 @@ pub use authorize::{
 pub use call::{Call, CallBody, CallKind, ParseCallError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::{
-    CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UpstreamAuth,
+    CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,
+    UpstreamAuth,
 };
 pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they

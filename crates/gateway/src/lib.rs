@@ -5,11 +5,11 @@ pub mod config;
 mod directory;
 mod edge;
 mod health;
-mod keys;
 mod metrics;
 mod routing;
 mod sealer;
 
 pub use edge::LoadCertificateError;
+use gatewright_vault::key_file as keys;
 pub use keys::OpenKeyError;
 pub use sealer::FileSealer;

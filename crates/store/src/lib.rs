@@ -1,0 +1,1 @@
+//! The storage that the other crates ask for, in SQLite.
