@@ -1,6 +1,6 @@
 //! What cargo knows about the workspace, and how to run it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,26 +48,13 @@ pub(crate) struct Resolve {
 pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) features: Vec<String>,
-    pub(crate) dependencies: Vec<String>,
 }
 
 impl Metadata {
-    /// Asks cargo, with the dependency graph cut down to `platform` where one is named.
-    pub(crate) fn load(platform: Option<&str>) -> Result<Self> {
-        let mut command = Command::new("cargo");
-        command
-            .args(["metadata", "--format-version", "1"])
-            .current_dir(root()?);
-        if let Some(platform) = platform {
-            command.args(["--filter-platform", platform]);
-        }
-        let output = command.output().context("cannot run cargo metadata")?;
-        ensure!(
-            output.status.success(),
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout)
+    /// Asks cargo.
+    pub(crate) fn load() -> Result<Self> {
+        let printed = output(&["metadata", "--format-version", "1"])?;
+        serde_json::from_slice(&printed)
             .context("cargo metadata printed something else than metadata")
     }
 
@@ -116,6 +103,43 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
         .context("cannot run cargo")?;
     ensure!(status.success(), "`cargo {}` failed", args.join(" "));
     Ok(())
+}
+
+/// The names of all packages that a build of the workspace for a platform takes. `cargo metadata` would name more: it
+/// counts dependencies whose features are asked for only in case that they are there.
+pub(crate) fn built_for(platform: &str) -> Result<BTreeSet<String>> {
+    let printed = output(&[
+        "tree",
+        "--workspace",
+        "--target",
+        platform,
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ])?;
+    let names = String::from_utf8(printed)?;
+    Ok(names
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// What cargo prints when it is run at the root.
+fn output(args: &[&str]) -> Result<Vec<u8>> {
+    let output = Command::new("cargo")
+        .args(args)
+        .current_dir(root()?)
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(
+        output.status.success(),
+        "`cargo {}` failed: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.stdout)
 }
 
 /// Builds all programs, from the same dependencies as the tests (`--examples` takes the tests' features in).

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{Metadata, Node, Package};
+use crate::cargo::{self, Metadata, Node, Package};
 
 /// The prefix that our package names share and the tables below leave out.
 const PREFIX: &str = "gatewright-";
@@ -77,7 +77,7 @@ const PLATFORMS: &[&str] = &["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-
 
 /// Fails on any edge that the tables do not allow.
 pub(crate) fn run() -> Result<()> {
-    let metadata = Metadata::load(None)?;
+    let metadata = Metadata::load()?;
     let mut faults: Vec<String> = metadata
         .members()
         .filter(|package| package.is_under("crates"))
@@ -92,7 +92,7 @@ pub(crate) fn run() -> Result<()> {
             .flat_map(crypto_faults),
     );
     for platform in PLATFORMS {
-        faults.extend(banned(&Metadata::load(Some(platform))?, platform));
+        faults.extend(banned(&cargo::built_for(platform)?, platform));
     }
     for fault in &faults {
         println!("deps: {fault}");
@@ -157,19 +157,11 @@ fn crypto_faults((node, metadata): (&Node, &Metadata)) -> Option<String> {
     })
 }
 
-fn banned(metadata: &Metadata, platform: &str) -> Vec<String> {
-    let names = metadata.names();
-    let built: BTreeSet<&str> = metadata
-        .resolve
-        .nodes
-        .iter()
-        .flat_map(|node| node.dependencies.iter().chain([&node.id]))
-        .filter_map(|id| names.get(id.as_str()).copied())
-        .collect();
+fn banned(built: &BTreeSet<String>, platform: &str) -> Vec<String> {
     BANNED
         .iter()
-        .filter(|name| built.contains(*name))
-        .map(|name| format!("`{name}` is built for {platform}; `cargo tree -i {name} --target {platform}` says why"))
+        .filter(|name| built.contains(**name))
+        .map(|name| format!("`{name}` is built for {platform}; `cargo tree --workspace -i {name} --target {platform}` says why"))
         .collect()
 }
 
@@ -226,6 +218,16 @@ mod tests {
         assert_eq!(
             package_faults(&package("gatewright", &[("jsonwebtoken", None)])).len(),
             1
+        );
+    }
+
+    #[test]
+    fn banned_library_is_named_with_its_platform() {
+        let built = |names: [&str; 2]| names.map(str::to_owned).into();
+        assert!(banned(&built(["rustls", "aws-lc-rs"]), "linux").is_empty());
+        let faults = banned(&built(["rustls", "ring"]), "linux");
+        assert!(
+            matches!(faults.as_slice(), [fault] if fault.contains("`ring` is built for linux"))
         );
     }
 

@@ -4,10 +4,12 @@
 //! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
 
 mod gateway;
+mod install;
 mod peers;
 pub(crate) mod prerequisites;
 pub(crate) mod process;
 mod scenarios;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +21,9 @@ use serde_json::{Value, json};
 
 use self::gateway::Gateway;
 use self::peers::Peers;
-use self::process::{Running, free_port};
-use self::scenarios::{Client, SERVERS, Server};
+use self::process::free_port;
+use self::scenarios::Client;
+use self::servers::{SERVERS, Server, WORKBENCH};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -83,7 +86,7 @@ impl Tally {
 /// `cargo xtask e2e`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     prerequisites::check()?;
-    let metadata = Metadata::load(None)?;
+    let metadata = Metadata::load()?;
     if !options.no_build && options.gateway.is_none() {
         cargo::build()?;
     }
@@ -114,35 +117,35 @@ fn play(
     folder: &Path,
     tally: &mut Tally,
 ) -> Result<()> {
-    let provider = Running::start("provider", peers.provider(), folder)?;
+    let mut provider = peers.start("provider", &peers.provider(), folder)?;
     let issuer = provider.announced_url("listening on ")?;
     // Held to the end of the run: dropping one stops it.
     let mut running = Vec::new();
     let mut urls = BTreeMap::new();
     for server in SERVERS {
-        let started = Running::start(server.name, peers.server(server), folder)?;
+        let mut started = peers.start(server.name, &peers.server(server), folder)?;
         let url = started.announced_url(server.announces)?;
         urls.insert(server.name, format!("{url}/mcp"));
         running.push(started);
     }
     let ports = (free_port()?, free_port()?);
     let gateway = Gateway::configure(program, folder, ports, &issuer, &urls)?;
-    let tokens = tokens(peers, &issuer, &gateway)?;
-    let started = gateway.start(folder)?;
+    let tokens = tokens(peers, &issuer, &gateway, folder)?;
+    let started = gateway.start(peers, folder)?;
 
     for client in Client::ALL {
         for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
             let scenario = format!("{} to {}", client.name(), server.name);
             if selected(options, &scenario) {
                 let plan = scenarios::plan(client, server, &gateway.route(server), &tokens)?;
-                let output = process::feed(peers.client(client), &plan, folder, &scenario);
+                let output = process::ask(peers.client(client), &plan, folder, &scenario);
                 tally.note_output(&scenario, &output);
             }
         }
     }
     if selected(options, "raw HTTP") {
         let plan = raw_plan(&issuer, &gateway, &tokens)?;
-        let output = process::feed(peers.raw_client(), &plan, folder, "raw-http");
+        let output = process::ask(peers.raw_client(), &plan, folder, "raw-http");
         tally.note_output("raw HTTP", &output);
     }
 
@@ -178,7 +181,7 @@ fn failure(outcome: &Result<()>) -> Option<String> {
 type Tokens = BTreeMap<String, String>;
 
 /// Logs people and machines in at the provider: per server a member, a visitor and an ID token, and two agents.
-fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway) -> Result<Tokens> {
+fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Result<Tokens> {
     let mut wanted = serde_json::Map::new();
     for server in SERVERS {
         let resource = gateway.route(server);
@@ -191,19 +194,19 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway) -> Result<Tokens> {
         let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
         wanted.insert(label(server, "id"), id_token);
     }
-    let resource = gateway.route(&scenarios::WORKBENCH);
+    let resource = gateway.route(&WORKBENCH);
     wanted.insert(
         "robot".to_owned(),
         json!({"robot": true, "resource": resource}),
     );
-    let subject = label(&scenarios::WORKBENCH, "member");
+    let subject = label(&WORKBENCH, "member");
     wanted.insert(
         "delegated".to_owned(),
         json!({"act_for": subject, "resource": resource}),
     );
     let request = json!({"issuer": issuer, "wanted": wanted});
-    let output =
-        process::ask(peers.login(), &request).context("the login at the provider failed")?;
+    let output = process::ask(peers.login(), &request, folder, "login")
+        .context("the login at the provider failed")?;
     serde_json::from_str(&output).context("the login script printed something else than tokens")
 }
 
@@ -219,7 +222,7 @@ fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
 }
 
 fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
-    let server = &scenarios::WORKBENCH;
+    let server = &WORKBENCH;
     Ok(json!({
         "url": gateway.route(server),
         "issuer": issuer,

@@ -144,7 +144,7 @@ fn add_test_steps(report: &mut Report) {
     let built = report.step("build", cargo::build);
     report.step_after(built, "examples", run_examples);
     report.step_after(built, "quickstart", || {
-        let gatewright = Metadata::load(None)?.binary("gatewright");
+        let gatewright = Metadata::load()?.binary("gatewright");
         run_for(&gatewright, &["quickstart", "--once"], 2 * EXAMPLE_LIMIT)
     });
     report.step_after(built, "e2e", || {
@@ -157,7 +157,7 @@ fn add_test_steps(report: &mut Report) {
 
 /// Runs each binary of `examples/*` with the one argument `--once`: it has to check itself and end with status 0.
 fn run_examples() -> Result<()> {
-    let metadata = Metadata::load(None)?;
+    let metadata = Metadata::load()?;
     let binaries = metadata
         .members()
         .filter(|package| package.is_under("examples"))

@@ -61,6 +61,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     faults.extend(documents::invariant_faults(&files));
+    faults.extend(documents::failure_faults(&files));
     faults.extend(documents::readme_faults(&files));
     for fault in &faults {
         println!("tidy: {fault}");

@@ -17,9 +17,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// So many of one kind from one network are written one by one.
 const FIRST: u64 = 3;
 /// So many of one tenant are, from all networks together.
-const FIRST_OF_TENANT: u32 = 100;
+const FIRST_OF_TENANT: u32 = 30;
 /// Networks are told apart until there are so many kinds.
-const MOST: usize = 512;
+const MOST: usize = 128;
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

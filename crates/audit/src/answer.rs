@@ -7,8 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatewright_core::{AnswerBody, BoxError, Draft, Refused, Timestamp};
-use http::{Response, header};
+use gatewright_core::{AnswerBody, BoxError, Clock, Draft, Refused, Timestamp};
+use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use serde::Deserialize;
 
@@ -107,6 +107,48 @@ impl<S: AuditSink> Open<S> {
 impl<S: AuditSink> Drop for Open<S> {
     fn drop(&mut self) {
         self.write(Ended::ClientGone);
+    }
+}
+
+/// Writes the outcome of a call that the gateway itself makes, for no AuditLayer sees its answer.
+pub(crate) struct Alone<S: AuditSink> {
+    sink: Arc<S>,
+    clock: Arc<dyn Clock>,
+    draft: Draft,
+    status: Option<StatusCode>,
+    ended: Ended,
+}
+
+impl<S: AuditSink> Alone<S> {
+    pub(crate) fn new(sink: Arc<S>, clock: Arc<dyn Clock>, draft: Draft) -> Self {
+        Self {
+            sink,
+            clock,
+            draft,
+            status: None,
+            // Unless an answer comes: whoever asked for it is gone before.
+            ended: Ended::ClientGone,
+        }
+    }
+
+    /// An answer came, whose body nobody waits for, or an error in place of one.
+    pub(crate) fn answered(mut self, status: Option<StatusCode>) {
+        self.status = status;
+        self.ended = status.map_or(Ended::Failed, |_| Ended::Complete);
+    }
+}
+
+impl<S: AuditSink> Drop for Alone<S> {
+    fn drop(&mut self) {
+        let outcome = OutcomeRecord {
+            status: self.status.map(|status| status.as_u16()),
+            ended: self.ended,
+            bytes: 0,
+            error: None,
+        };
+        if let Some(record) = Record::ended(&self.draft, outcome, None, self.clock.now()) {
+            self.sink.enqueue(record);
+        }
     }
 }
 

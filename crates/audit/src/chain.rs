@@ -220,7 +220,52 @@ mod tests {
         assert_eq!(Digest::parse(text.strip_suffix(|_| true).unwrap()), None);
     }
 
+    /// Records that look like the line around them, and any other text of one line.
+    fn record() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[^\\n]{0,60}",
+            "(\\}|\\{|\"|,|\"prev\":\"|\",\"hash\":\"|\",\"record\":|[0-9a-f]{64}|é){0,8}",
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn every_chain_reads_back_and_only_in_its_order(
+            records in prop::collection::vec(record(), 1..8), moved: prop::sample::Index, to: prop::sample::Index,
+        ) {
+            let (mut out, mut head) = (Vec::new(), genesis());
+            for record in &records {
+                head = head.append(record.as_bytes(), &mut out);
+            }
+            let mut lines: Vec<&[u8]> = out.split(|byte| *byte == b'\n').collect();
+            prop_assert_eq!(lines.pop(), Some(&b""[..]));
+            let follows = |lines: &[&[u8]]| {
+                let mut head = genesis();
+                lines.iter().all(|line| {
+                    let Some(line) = Line::parse(line) else { return false };
+                    let fits = line.is_intact() && line.prev == head.hash && line.head.seq == head.seq + 1;
+                    head = line.head;
+                    fits
+                }).then_some(head)
+            };
+            prop_assert_eq!(follows(&lines), Some(head));
+            let texts: Vec<&str> = lines.iter().map(|line| Line::parse(line).unwrap().record).collect();
+            prop_assert_eq!(&texts, &records);
+            let (from, to) = (moved.index(lines.len()), to.index(lines.len()));
+            let line = lines.remove(from);
+            prop_assert_ne!(follows(&lines), Some(head), "one is missing");
+            lines.insert(to, line);
+            prop_assert_eq!(follows(&lines).is_some(), from == to, "one was moved");
+        }
+
+        #[test]
+        fn no_two_records_or_places_have_one_hash(
+            one in record(), other in record(), seq in 0_u64..3, at in 0_u64..3,
+        ) {
+            let hash = |seq, record: &str| Head { seq, ..genesis() }.next(record.as_bytes()).hash;
+            prop_assert_eq!(hash(seq, &one) == hash(at, &other), (seq, &one) == (at, &other));
+        }
+
         #[test]
         fn any_changed_byte_of_a_line_shows(record in "\\{\"[a-z]{0,20}\":[0-9]{1,5}\\}", at: prop::sample::Index, to: u8) {
             let mut out = Vec::new();

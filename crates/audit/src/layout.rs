@@ -4,6 +4,7 @@
 //! <dir>/<tenant>/<writer>/000000000001.jsonl   segments of one chain, 000000000001.cut beside them after a crash
 //! <dir>/checkpoints.<writer>.jsonl             what a writer signed
 //! <dir>/checkpoint-key.<writer>.pub            the key that verifies it
+//! <dir>/checkpoint-key.<writer>.<id>.pub       one that did before
 //! <dir>/<writer>.reserve                       space for records of calls when the disk is full
 //! <dir>/<writer>.lock                          held by the process that writes
 //! <dir>/.key/checkpoint.pem                    the key that signs, if no better place was given
@@ -41,6 +42,29 @@ pub(crate) fn checkpoints(dir: &Path, writer: &str) -> PathBuf {
 
 pub(crate) fn public_key(dir: &Path, writer: &str) -> PathBuf {
     dir.join(format!("checkpoint-key.{writer}.pub"))
+}
+
+/// Where the public key goes when another takes its place.
+pub(crate) fn former_public_key(dir: &Path, writer: &str, id: &str) -> PathBuf {
+    dir.join(format!("checkpoint-key.{writer}.{id}.pub"))
+}
+
+/// Every public key that lies in the log, those of before included, with the writer that it is of.
+pub(crate) fn public_keys(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let names = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("checkpoint-key.")?.strip_suffix(".pub"));
+        let writer = names.and_then(|names| names.split('.').next());
+        if let Some(writer) = writer.filter(|writer| is_writer(writer)) {
+            found.push((writer.to_owned(), entry.path()));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 pub(crate) fn reserve(dir: &Path, writer: &str) -> PathBuf {

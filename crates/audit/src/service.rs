@@ -18,7 +18,11 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{AppendError, AuditSink, Durability, Record, answer::Open, layer::Recording};
+use crate::{
+    AppendError, AuditSink, Durability, Record,
+    answer::{Alone, Open},
+    layer::Recording,
+};
 
 /// See [`AuditLayer`](crate::AuditLayer).
 pub struct AuditService<I, S: AuditSink> {
@@ -125,12 +129,22 @@ where
             let Some(draft) = request.extensions().get::<Draft>().cloned() else {
                 return Ok(miswired("audit", "Draft"));
             };
+            // Made before the admission is awaited: whoever stops waiting leaves an outcome, too.
+            let outcome = draft
+                .read(|fields| fields.alone)
+                .then(|| Alone::new(Arc::clone(&sink), Arc::clone(&clock), draft.clone()));
             let class = fill(&draft, request.body());
-            if let Err(error) = admit(&*sink, &*clock, &draft, class).await {
-                return Ok(unrecorded(&draft, request.body(), &error));
+            let answered = match admit(&*sink, &*clock, &draft, class).await {
+                Ok(()) => inner
+                    .call(request)
+                    .await
+                    .map(|answer| answer.map(AnswerBody::wrap)),
+                Err(error) => Ok(unrecorded(&draft, request.body(), &error)),
+            };
+            if let Some(outcome) = outcome {
+                outcome.answered(answered.as_ref().ok().map(Response::status));
             }
-            let answer = inner.call(request).await?;
-            Ok(answer.map(AnswerBody::wrap))
+            answered
         })
     }
 }

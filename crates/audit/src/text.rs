@@ -1,5 +1,7 @@
 //! Texts that callers choose, made fit for a record.
 
+use crate::chain::Digest;
+
 /// No text of a caller is longer than this in a record, in bytes.
 const LONGEST: usize = 512;
 
@@ -22,13 +24,41 @@ pub(crate) fn bounded(text: &str) -> String {
         }
     }
     if !cut.is_empty() {
-        out.push_str(&format!("… (and {} bytes more)", cut.len()));
+        // Two texts that begin alike must not look alike.
+        let digest = Digest::of(&[text.as_bytes()]);
+        out.push_str(&format!(
+            "… (and {} bytes more; SHA-256 of all: {digest})",
+            cut.len()
+        ));
     }
     out
 }
 
+/// JSON with the same characters written as JSON escapes: outside of strings, no JSON text has them.
+pub(crate) fn plain_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // Outside of strings a line break is white space, inside it is escaped already.
+            '\n' | '\r' => out.push(' '),
+            c if misleading(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// What a terminal obeys, and what some readers take for the end of a line. All of it is below U+10000.
 const fn misleading(c: char) -> bool {
-    matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(
+        c,
+        '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -44,14 +74,34 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters_and_say_so() {
         let long = format!("{}é{}", "a".repeat(511), "b".repeat(100));
+        let digest = Digest::of(&[long.as_bytes()]);
         assert_eq!(
             bounded(&long),
-            format!("{}… (and 102 bytes more)", "a".repeat(511))
+            format!(
+                "{}… (and 102 bytes more; SHA-256 of all: {digest})",
+                "a".repeat(511)
+            )
         );
+        assert_ne!(bounded(&long), bounded(&long.replace('b', "c")));
     }
 
     #[test]
     fn what_a_terminal_obeys_is_written_out() {
         assert_eq!(bounded("a\u{9b}2Jb\u{202e}c"), "a\\u{9b}2Jb\\u{202e}c");
+    }
+
+    #[test]
+    fn what_some_readers_take_for_a_line_break_is_written_out() {
+        let forged = bounded("pay\u{2028}{\"kind\":\"closed\"}\u{85}");
+        assert_eq!(forged, "pay\\u{2028}{\"kind\":\"closed\"}\\u{85}");
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_is_one_plain_line() {
+        let json = "{\r\n\"a\u{9b}\":\n\"x\u{2028}\u{202e}\u{7f}\\n\"}";
+        let plain = plain_json(json);
+        assert_eq!(plain, r#"{  "a\u009b": "x\u2028\u202e\u007f\n"}"#);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&plain), value(json));
     }
 }

@@ -40,6 +40,9 @@ pub struct DraftFields {
     pub trace: Option<TraceContext>,
     /// Whether the admission is in the log already; what follows then is its outcome.
     pub admitted: bool,
+    /// Whether no AuditLayer will see the answer, as where the gateway itself calls a server: who writes the
+    /// admission then writes the outcome, too.
+    pub alone: bool,
 }
 
 /// What a call asks for, as far as a record holds it.
@@ -171,6 +174,7 @@ impl Draft {
             refusal: None,
             trace: None,
             admitted: false,
+            alone: false,
         })))
     }
 

@@ -1,7 +1,11 @@
 //! The command line.
 
+mod audit;
 mod explain;
+mod logging;
 mod policy;
+mod quickstart;
+mod serve;
 
 use std::{
     error::Error,
@@ -24,7 +28,9 @@ pub(crate) enum Found {
     Bad,
 }
 
-type Outcome = Result<Found, Box<dyn Error + Send + Sync>>;
+type Failure = Box<dyn Error + Send + Sync>;
+
+type Outcome = Result<Found, Failure>;
 
 /// What a command ends with when it could not do its work. clap uses the same for wrong usage.
 const COULD_NOT_RUN: u8 = 2;
@@ -47,12 +53,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a tour with a demo organisation, and something to paste into your MCP client
+    Quickstart(quickstart::QuickstartArgs),
+    /// Serve an organisation
+    #[command(
+        after_help = "SIGHUP reads the organisation and the certificate again, SIGTERM and SIGINT drain.\n\n\
+        Example: gatewright serve --config /etc/gatewright/gatewright.toml"
+    )]
+    Serve(ConfigArgs),
     /// Look at the configuration (works offline)
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look at roles, grants and policies (works offline)
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Look at the audit log (works offline)
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,13 +103,19 @@ impl ConfigArgs {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Config(ConfigCommand::Check(args)) => check(&args).map(ExitCode::from),
-        Command::Policy(command) => policy::run(command).map(ExitCode::from),
+        Command::Quickstart(args) => quickstart::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(ConfigCommand::Check(args)) => check(&args),
+        Command::Policy(command) => policy::run(command),
+        Command::Audit(command) => audit::run(&command),
     };
-    outcome.unwrap_or_else(|error| {
-        complain(&*error);
-        ExitCode::from(COULD_NOT_RUN)
-    })
+    outcome.map_or_else(
+        |error| {
+            complain(&*error);
+            ExitCode::from(COULD_NOT_RUN)
+        },
+        ExitCode::from,
+    )
 }
 
 /// Runs a future to its end on a runtime of its own.

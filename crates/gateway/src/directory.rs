@@ -1,4 +1,5 @@
-//! Who is switched off, as `org.toml` says: asked on every request, and by every open stream.
+//! Who is gone, as `org.toml` says: switched off, or of an issuer or a tenant that is no longer there. Asked on
+//! every request, and by every open stream.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,24 +14,30 @@ use tokio::sync::watch;
 
 use crate::config::Organisation;
 
-type Disabled = HashMap<TenantId, HashSet<Subject>>;
+/// What is known of a tenant.
+struct Known {
+    issuers: HashSet<String>,
+    disabled: HashSet<Subject>,
+}
+
+type Tenants = HashMap<TenantId, Known>;
 
 /// Answers [`Subjects`] from the configuration. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Directory(Arc<watch::Sender<Disabled>>);
+pub(crate) struct Directory(Arc<watch::Sender<Tenants>>);
 
 impl Directory {
     pub(crate) fn new(organisation: &Organisation) -> Self {
-        Self(Arc::new(watch::Sender::new(disabled(organisation))))
+        Self(Arc::new(watch::Sender::new(known(organisation))))
     }
 
-    /// Takes another configuration; whoever it switches off loses their open streams.
+    /// Takes another configuration; whoever is gone by it loses their open streams.
     pub(crate) fn replace(&self, organisation: &Organisation) {
-        self.0.send_replace(disabled(organisation));
+        self.0.send_replace(known(organisation));
     }
 }
 
-fn disabled(organisation: &Organisation) -> Disabled {
+fn known(organisation: &Organisation) -> Tenants {
     let of = |tenant: &crate::config::Tenant| {
         let users = tenant
             .users
@@ -42,14 +49,22 @@ fn disabled(organisation: &Organisation) -> Disabled {
             .iter()
             .filter(|agent| agent.disabled)
             .map(|agent| &agent.subject);
-        (tenant.id.clone(), users.chain(agents).cloned().collect())
+        let known = Known {
+            issuers: tenant
+                .issuers
+                .iter()
+                .map(|issuer| issuer.issuer.clone())
+                .collect(),
+            disabled: users.chain(agents).cloned().collect(),
+        };
+        (tenant.id.clone(), known)
     };
     organisation.tenants.iter().map(of).collect()
 }
 
 impl Subjects for Directory {
     fn status(&self, tenant: &TenantId, subject: &Subject) -> Status {
-        if is_disabled(&self.0.borrow(), tenant, std::slice::from_ref(subject)) {
+        if is_gone(&self.0.borrow(), tenant, subject) {
             return Status::Disabled;
         }
         Status::Active(Membership::default())
@@ -64,7 +79,11 @@ impl Subjects for Directory {
         let (tenant, subjects) = (tenant.clone(), subjects.to_vec());
         Box::pin(async move {
             let off = changes
-                .wait_for(|all| is_disabled(all, &tenant, &subjects))
+                .wait_for(|all| {
+                    subjects
+                        .iter()
+                        .any(|subject| is_gone(all, &tenant, subject))
+                })
                 .await
                 .is_ok();
             if !off {
@@ -75,9 +94,10 @@ impl Subjects for Directory {
     }
 }
 
-fn is_disabled(all: &Disabled, tenant: &TenantId, subjects: &[Subject]) -> bool {
-    all.get(tenant)
-        .is_some_and(|off| subjects.iter().any(|subject| off.contains(subject)))
+fn is_gone(all: &Tenants, tenant: &TenantId, subject: &Subject) -> bool {
+    all.get(tenant).is_none_or(|known| {
+        known.disabled.contains(subject) || !known.issuers.contains(subject.issuer())
+    })
 }
 
 impl fmt::Debug for Directory {
@@ -88,16 +108,20 @@ impl fmt::Debug for Directory {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Settings;
 
+    /// The default tenant with this text, and a tenant `acme` with the same issuer and another.
     fn organisation(rest: &str) -> Organisation {
-        let settings = Settings::parse(
-            "public_url = 'https://gw.example'",
-            std::path::Path::new("/x"),
-        )
-        .unwrap();
-        let text = format!("[[issuers]]\nissuer = 'https://idp.example'\n{rest}");
+        let settings =
+            Settings::parse("public_url = 'https://gw.example'", Path::new("/x")).unwrap();
+        let text = format!(
+            "[[issuers]]\nissuer = 'https://idp.example'\n{rest}\n[[tenants]]\nname = 'acme'\n\
+             [[tenants.issuers]]\nissuer = 'https://idp.example'\n\
+             [[tenants.issuers]]\nissuer = 'https://acme.example'\n"
+        );
         Organisation::parse(&text, &settings).unwrap()
     }
 
@@ -119,15 +143,21 @@ mod tests {
             );
         }
         let acme = TenantId::new("acme").unwrap();
-        assert!(matches!(
-            directory.status(&acme, &subject("ann")),
-            Status::Active(_)
-        ));
-        let elsewhere = Subject::new("https://other.example", "ann");
-        assert!(matches!(
-            directory.status(&tenant, &elsewhere),
-            Status::Active(_)
-        ));
+        let ann = directory.status(&acme, &subject("ann"));
+        assert!(matches!(ann, Status::Active(_)), "{ann:?}");
+    }
+
+    #[test]
+    fn who_is_of_no_issuer_or_tenant_of_ours_is_gone() {
+        let directory = Directory::new(&organisation(""));
+        let gone = |tenant: &TenantId, issuer: &str| {
+            directory.status(tenant, &Subject::new(issuer, "ann")) == Status::Disabled
+        };
+        let acme = TenantId::new("acme").unwrap();
+        assert!(!gone(&TenantId::default(), "https://idp.example"));
+        assert!(gone(&TenantId::default(), "https://acme.example"));
+        assert!(!gone(&acme, "https://acme.example"));
+        assert!(gone(&TenantId::new("none").unwrap(), "https://idp.example"));
     }
 
     #[tokio::test]
@@ -141,6 +171,10 @@ mod tests {
         assert!(futures(&mut stays).await, "Ben is not meant");
         // One who asks later learns at once.
         directory.disabled(&tenant, &[subject("ann")]).await;
+        let settings = Settings::parse("public_url = 'https://gw.example'", Path::new("/x"));
+        let nobody = Organisation::parse("", &settings.unwrap()).unwrap();
+        directory.replace(&nobody);
+        stays.await;
     }
 
     async fn futures(future: &mut Pin<Box<dyn Future<Output = ()> + Send>>) -> bool {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use gatewright_core::{AnswerBody, Refused, Standing, json_rpc_refusal};
+use gatewright_identity::metadata_answer;
 use gatewright_wire::code;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
@@ -29,11 +30,10 @@ use crate::{metrics::Metrics, routing::Routing};
 /// Where the metadata of protected resources is (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// The outermost service. `S` are the layers, `M` answers for metadata, which is public.
+/// The outermost service, above the layers `S`. Metadata, which is public, it answers itself.
 #[derive(Clone)]
-pub(crate) struct Edge<S, M> {
+pub(crate) struct Edge<S> {
     stack: S,
-    metadata: M,
     shared: Arc<Shared>,
 }
 
@@ -46,11 +46,10 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
 }
 
-impl<S, M> Edge<S, M> {
-    pub(crate) fn new(stack: S, metadata: M, shared: Shared) -> Self {
+impl<S> Edge<S> {
+    pub(crate) fn new(stack: S, shared: Shared) -> Self {
         Self {
             stack,
-            metadata,
             shared: Arc::new(shared),
         }
     }
@@ -60,34 +59,38 @@ impl<S, M> Edge<S, M> {
         &self,
         mut request: Request<B>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Result<Response<Watched>, Infallible>> + Send + use<S, M, B>
+    ) -> impl Future<Output = Result<Response<Watched>, Infallible>> + Send + use<S, B>
     where
         S: Service<Request<B>, Response = Response<AnswerBody>, Error = Infallible> + Clone + Send,
         S::Future: Send,
-        M: Service<Request<B>, Response = Response<AnswerBody>, Error = Infallible> + Clone + Send,
-        M::Future: Send,
         B: Send,
     {
-        let (mut stack, mut metadata) = (self.stack.clone(), self.metadata.clone());
+        let mut stack = self.stack.clone();
         let shared = Arc::clone(&self.shared);
         let started = Instant::now();
         request.extensions_mut().insert(peer);
         async move {
             let path = request.uri().path();
             let is_metadata = path.starts_with(METADATA);
-            let route = shared.routing.at(path);
-            let refusal = shared.refusal(&request, is_metadata);
-            let answer = match refusal {
+            // Before anything is decided: if a reload takes the endpoint away meanwhile, this says so.
+            let endpoint = shared.routing.endpoint(path);
+            let ended = endpoint.as_ref().map(|endpoint| endpoint.ended.clone());
+            let route = if is_metadata {
+                shared.routing.described_at(path)
+            } else {
+                endpoint.map(|endpoint| endpoint.route)
+            };
+            let answer = match shared.refusal(&request, is_metadata) {
                 Some(refusal) => refusal.answer(),
-                None if is_metadata => ready(&mut metadata, request).await,
+                None if is_metadata => metadata_answer(request.method(), route.as_ref()),
                 None => ready(&mut stack, request).await,
             };
             let outcome = outcome(&answer);
             shared
                 .metrics
                 .answered(route.as_ref(), outcome, started.elapsed());
-            shared.log(peer, route.as_ref(), &answer, outcome, started);
-            Ok(shared.watch(answer))
+            log(peer, route.as_ref(), &answer, outcome, started);
+            Ok(shared.watch(answer, ended))
         }
     }
 }
@@ -131,37 +134,41 @@ impl Shared {
         })
     }
 
-    fn watch(&self, answer: Response<AnswerBody>) -> Response<Watched> {
+    fn watch(
+        &self,
+        answer: Response<AnswerBody>,
+        ended: Option<CancellationToken>,
+    ) -> Response<Watched> {
         let is_standing = answer.extensions().get::<Standing>().is_some();
         answer.map(|body| {
             if body.known().is_some() {
                 return Watched::known(body);
             }
-            let end = is_standing.then(|| self.draining.clone());
-            Watched::stream(body, self.metrics.open_answer(), end)
+            let ends = [Some(self.draining.clone()), ended];
+            let ends = is_standing.then_some(ends).into_iter().flatten().flatten();
+            Watched::stream(body, self.metrics.open_answer(), ends)
         })
     }
+}
 
-    /// No header and no query: either may hold a secret.
-    fn log(
-        &self,
-        peer: SocketAddr,
-        route: Option<&gatewright_core::Route>,
-        answer: &Response<AnswerBody>,
-        outcome: &'static str,
-        started: Instant,
-    ) {
-        let status = answer.status().as_u16();
-        let millis = started.elapsed().as_millis();
-        let tenant = route.map_or("", |route| route.tenant().as_str());
-        let server = route.map_or("", |route| route.server().as_str());
-        if status >= 500 {
-            tracing::warn!(%peer, tenant, server, status, outcome, millis, "request failed");
-        } else if answer.extensions().get::<Refused>().is_some() {
-            tracing::info!(%peer, tenant, server, status, outcome, millis, "request refused");
-        } else {
-            tracing::debug!(%peer, tenant, server, status, outcome, millis, "request answered");
-        }
+/// No header and no query: either may hold a secret.
+fn log(
+    peer: SocketAddr,
+    route: Option<&gatewright_core::Route>,
+    answer: &Response<AnswerBody>,
+    outcome: &'static str,
+    started: Instant,
+) {
+    let status = answer.status().as_u16();
+    let millis = started.elapsed().as_millis();
+    let tenant = route.map_or("", |route| route.tenant().as_str());
+    let server = route.map_or("", |route| route.server().as_str());
+    if status >= 500 {
+        tracing::warn!(%peer, tenant, server, status, outcome, millis, "request failed");
+    } else if answer.extensions().get::<Refused>().is_some() {
+        tracing::info!(%peer, tenant, server, status, outcome, millis, "request refused");
+    } else {
+        tracing::debug!(%peer, tenant, server, status, outcome, millis, "request answered");
     }
 }
 

@@ -1,19 +1,39 @@
 //! Health and metrics, on a listener of their own that the public does not reach.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
     Router,
+    body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{Request, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
+use gatewright_core::AnswerBody;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
 
-use crate::metrics::Metrics;
+use crate::{
+    config::Limits,
+    edge::{Answering, Watched},
+    metrics::Metrics,
+};
+
+/// Small requests of few clients, whose connections a drain does not wait for.
+pub(crate) const LIMITS: Limits = Limits {
+    header_bytes: 16 << 10,
+    connections: 64,
+    streams: 8,
+    drain: Duration::from_secs(1),
+    ..Limits::DEFAULT
+};
 
 /// Whether new requests are welcome. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +72,14 @@ pub(crate) fn router(readiness: Readiness, metrics: Metrics, lost: Lost) -> Rout
         })
 }
 
+/// Answers one request with such a router.
+pub(crate) fn answer(router: Router, request: Request<Incoming>) -> Answering {
+    Box::pin(async move {
+        let answer = router.oneshot(request.map(Body::new)).await?;
+        Ok(answer.map(|body| Watched::known(AnswerBody::wrap(body))))
+    })
+}
+
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     if health.readiness.is_ready() {
         (StatusCode::OK, "ready\n")
@@ -70,10 +98,6 @@ async fn scrape(State(health): State<Health>) -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use http::Request;
-    use tower::ServiceExt as _;
-
     use super::*;
 
     #[tokio::test]

@@ -5,9 +5,13 @@ pub mod config;
 mod directory;
 mod edge;
 mod health;
+mod issuers;
 mod metrics;
+mod quickstart;
 mod routing;
 mod sealer;
+pub mod serve;
+mod stack;
 
 pub use edge::LoadCertificateError;
 use gatewright_vault::key_file as keys;

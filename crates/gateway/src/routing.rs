@@ -4,7 +4,10 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use gatewright_core::{InvalidRoute, Profile, Route, ServerName, TenantId};
+use gatewright_identity::Routes;
 use gatewright_upstream::{Target, Targets};
+use http::{HeaderMap, Uri};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::{Organisation, Server, Settings, Tenant};
@@ -13,17 +16,32 @@ use crate::config::{Organisation, Server, Settings, Tenant};
 #[derive(Clone, Default)]
 pub(crate) struct Routing(Arc<ArcSwap<Table>>);
 
+/// Endpoints that can be [published](Routing::publish).
 #[derive(Default)]
-struct Table {
-    paths: HashMap<String, Route>,
+pub(crate) struct Table {
+    paths: HashMap<String, Endpoint>,
     metadata: HashMap<String, Route>,
     servers: HashMap<(TenantId, ServerName), Arc<Target>>,
 }
 
+/// A route, and when it ends to be one.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) route: Route,
+    /// Cancelled when another table has nothing here, or another server: standing streams end then.
+    pub(crate) ended: CancellationToken,
+}
+
 impl Routing {
     /// The endpoint at a path.
-    pub(crate) fn at(&self, path: &str) -> Option<Route> {
+    pub(crate) fn endpoint(&self, path: &str) -> Option<Endpoint> {
         self.0.load().paths.get(path).cloned()
+    }
+
+    /// The route of the endpoint at a path.
+    pub(crate) fn at(&self, path: &str) -> Option<Route> {
+        let table = self.0.load();
+        table.paths.get(path).map(|endpoint| endpoint.route.clone())
     }
 
     /// The endpoint whose metadata is at a path.
@@ -31,12 +49,12 @@ impl Routing {
         self.0.load().metadata.get(path).cloned()
     }
 
-    /// Puts the endpoints of an organisation in the place of all others.
-    pub(crate) fn replace(
+    /// The endpoints of an organisation, to be put in the place of those of now.
+    pub(crate) fn plan(
         &self,
         organisation: &Organisation,
         settings: &Settings,
-    ) -> Result<(), InvalidRoute> {
+    ) -> Result<Table, InvalidRoute> {
         let before = self.0.load();
         let mut table = Table::default();
         for tenant in &organisation.tenants {
@@ -46,17 +64,46 @@ impl Routing {
                 table
                     .metadata
                     .insert(route.metadata_path().to_owned(), route.clone());
-                table.paths.insert(path, route);
                 let key = (tenant.id.clone(), server.name.clone());
-                // What has not changed keeps what is known of it, as its era.
-                let target = match before.servers.get(&key) {
-                    Some(same) if reaches(same, server, settings) => Arc::clone(same),
-                    _ => Arc::new(target(server, settings)?),
+                // What has not changed keeps what is known of it, as its era, and its streams.
+                let (target, ended) = match (before.servers.get(&key), before.paths.get(&path)) {
+                    (Some(same), Some(endpoint)) if reaches(same, server, settings) => {
+                        (Arc::clone(same), endpoint.ended.clone())
+                    }
+                    _ => (
+                        Arc::new(target(server, settings)?),
+                        CancellationToken::new(),
+                    ),
                 };
+                table.paths.insert(path, Endpoint { route, ended });
                 table.servers.insert(key, target);
             }
         }
-        self.0.store(Arc::new(table));
+        Ok(table)
+    }
+
+    /// Puts these endpoints in the place of all others.
+    pub(crate) fn publish(&self, table: Table) {
+        let table = Arc::new(table);
+        let before = self.0.swap(Arc::clone(&table));
+        for (path, endpoint) in &before.paths {
+            let stays = table
+                .paths
+                .get(path)
+                .is_some_and(|now| now.ended == endpoint.ended);
+            if !stays {
+                endpoint.ended.cancel();
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn replace(
+        &self,
+        organisation: &Organisation,
+        settings: &Settings,
+    ) -> Result<(), InvalidRoute> {
+        self.publish(self.plan(organisation, settings)?);
         Ok(())
     }
 }
@@ -117,6 +164,12 @@ fn reaches(target: &Target, server: &Server, settings: &Settings) -> bool {
         && target.era() == server.era
         && target.timeouts() == server.timeouts
         && target.max_response() == settings.limits.answer_bytes
+}
+
+impl Routes for Routing {
+    fn find(&self, uri: &Uri, _headers: &HeaderMap) -> Option<Route> {
+        self.at(uri.path())
+    }
 }
 
 impl Targets for Routing {
@@ -203,17 +256,23 @@ mod tests {
             .unwrap();
         let route = routing.at("/mcp/billing").unwrap();
         let first = routing.target(&route).unwrap();
+        let ended = routing.endpoint("/mcp/billing").unwrap().ended;
         routing
             .replace(&organisation("https://b.example/mcp"), &settings)
             .unwrap();
         assert!(Arc::ptr_eq(&first, &routing.target(&route).unwrap()));
+        assert!(!ended.is_cancelled());
         routing
             .replace(&organisation("https://c.example/mcp"), &settings)
             .unwrap();
         assert!(!Arc::ptr_eq(&first, &routing.target(&route).unwrap()));
+        assert!(ended.is_cancelled(), "streams of the other server end");
+        let ended = routing.endpoint("/mcp/billing").unwrap().ended;
+        assert!(!ended.is_cancelled());
         routing
             .replace(&Organisation::parse("", &settings).unwrap(), &settings)
             .unwrap();
         assert!(routing.target(&route).is_none());
+        assert!(ended.is_cancelled(), "streams of what is gone end");
     }
 }

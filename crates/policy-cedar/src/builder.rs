@@ -2,7 +2,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     hash::RandomState,
     path::PathBuf,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, atomic::AtomicUsize},
 };
 
 use cedar_policy::{Authorizer, PolicyId};
@@ -157,12 +157,14 @@ impl CedarEngineBuilder {
             .map_err(|error| BuildEngineError::Schema {
                 reason: error.to_string(),
             })?;
-        let warnings = files::validate(schema.clone(), &sources, &places)?;
+        let mut warnings = files::validate(schema.clone(), &sources, &places)?;
+        let index = Index::new(sources)?;
+        warnings.extend(unscoped(&index));
         Ok(CedarEngine {
             tenant: self.tenant,
             version: self.version,
             schema,
-            index: Index::new(sources)?,
+            index,
             grants,
             facts: self.facts,
             actions,
@@ -170,9 +172,28 @@ impl CedarEngineBuilder {
             warnings,
             hasher: RandomState::new(),
             views: RwLock::new(Limited::new(VIEWS)),
+            answers: AtomicUsize::new(0),
             authorizer: Authorizer::new(),
         })
     }
+}
+
+/// Design: unscoped policies are counted and warned about.
+fn unscoped(index: &Index) -> Option<String> {
+    const NAMED: usize = 5;
+    let names: Vec<String> = index.unscoped().map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} of {} policies limit neither principal nor resource, so every call of their actions evaluates \
+             them: {}{}",
+            names.len(),
+            index.len(),
+            shown.join(", "),
+            if more > 0 { format!(" and {more} more") } else { String::new() },
+        )
+    })
 }
 
 fn argument_paths(source: &Source) -> impl Iterator<Item = &str> {

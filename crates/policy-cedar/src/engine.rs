@@ -1,31 +1,40 @@
+mod answer;
+mod explain;
+mod moment;
+
 use std::{
     collections::HashMap,
     fmt,
+    future::poll_fn,
     hash::{BuildHasher, RandomState},
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, atomic::AtomicUsize},
+    task::Poll,
 };
 
-use cedar_policy::{Authorizer, Context, Entities, RestrictedExpression, Schema};
+use cedar_policy::{Authorizer, Entities, Schema};
 use gatewright_core::{
     Call, Clock, Decision, Party, PolicyEngine, Principal, Route, ServerName, SnapshotVersion,
     TenantId, Timestamp, Visible, Who,
     access::{Grantee, Pattern},
 };
-use gatewright_policy::{Explain, Explanation, Half, HeldRole};
+use gatewright_policy::Half;
 use gatewright_wire::ItemKind;
 
+use self::{explain::half, moment::Moment};
 use crate::{
-    BuildEngineError, CedarEngineBuilder, Limited, ToolFacts, arguments,
-    ask::{self, Ask, Question, Target},
-    index::{Index, Slice},
-    names::{self, Kind},
+    BuildEngineError, CedarEngineBuilder, Limited, ToolFacts,
+    ask::{Ask, Question, Target},
+    index::Index,
+    names::Kind,
     schema::SEE,
-    view::{Granted, Ready, Verdict, View},
+    view::{Granted, Verdict, View},
 };
 
 /// How many principals are kept ready.
 pub(crate) const VIEWS: usize = 10_000;
+/// After so many items of a list others may use the thread.
+const ITEMS_AT_ONCE: usize = 64;
 
 /// The policies of one tenant, ready to be asked. It never changes; a change builds another.
 pub struct CedarEngine {
@@ -40,6 +49,8 @@ pub struct CedarEngine {
     pub(crate) warnings: Vec<String>,
     pub(crate) hasher: RandomState,
     pub(crate) views: RwLock<Limited<u64, Arc<View>>>,
+    /// Answers that the views keep; those that they let go of are counted on.
+    pub(crate) answers: AtomicUsize,
     pub(crate) authorizer: Authorizer,
 }
 
@@ -205,155 +216,6 @@ impl CedarEngine {
             .next()
             .unwrap_or_default()
     }
-
-    /// The answer to one question, from the last time where time and arguments cannot change it.
-    fn answer(&self, view: &View, question: &Question, moment: &Moment<'_>) -> Arc<Verdict> {
-        let sight = question.action == SEE;
-        if sight && let Some(verdict) = crate::read(&view.seen).get(&question.target.uid) {
-            return Arc::clone(verdict);
-        }
-        let scopes = [
-            self.index.resource(&question.target.uid),
-            self.index.resource(&question.target.server),
-        ];
-        let Some(ready) = view.ready(&self.index, &self.actions, question.action, scopes) else {
-            return Arc::new(Verdict::default());
-        };
-        let verdict = Arc::new(self.evaluate(view, question, &ready, moment));
-        if sight && ready.slice.timeless {
-            crate::write(&view.seen).insert(question.target.uid.clone(), Arc::clone(&verdict));
-        }
-        verdict
-    }
-
-    fn evaluate(
-        &self,
-        view: &View,
-        question: &Question,
-        ready: &Ready,
-        moment: &Moment<'_>,
-    ) -> Verdict {
-        let slice = &*ready.slice;
-        if slice.len == 0 {
-            return Verdict::default();
-        }
-        let failed = |error: String| Verdict {
-            errors: vec![error],
-            slice: slice.len,
-            ..Verdict::default()
-        };
-        let Some(context) = moment.context(question, slice) else {
-            return failed("the context of the call cannot be made".to_owned());
-        };
-        let principal = view.uid.clone();
-        let (action, target) = (question.action.uid(), question.target.uid.clone());
-        // The schema is held against every request: a value of the wrong type must not reach a policy.
-        let request = match cedar_policy::Request::new(
-            principal,
-            action,
-            target,
-            context,
-            Some(&self.schema),
-        ) {
-            Ok(request) => request,
-            Err(error) => return failed(error.to_string()),
-        };
-        let others = moment
-            .views
-            .iter()
-            .filter(|other| other.uid != view.uid && !slice.timeless);
-        let Some(target) = question.target.entity() else {
-            return failed("the target cannot be an entity".to_owned());
-        };
-        let more = [target]
-            .into_iter()
-            .chain(others.map(|other| other.entity.clone()));
-        let entities = match Entities::clone(&ready.entities).add_entities(more, None) {
-            Ok(entities) => entities,
-            Err(error) => return failed(error.to_string()),
-        };
-        let response = self
-            .authorizer
-            .is_authorized(&request, &slice.set, &entities);
-        let errors: Vec<String> = response
-            .diagnostics()
-            .errors()
-            .map(ToString::to_string)
-            .collect();
-        let mut policies: Vec<Arc<str>> = response
-            .diagnostics()
-            .reason()
-            .map(|id| self.index.reported(id))
-            .collect();
-        policies.sort();
-        policies.dedup();
-        // INVARIANT: a policy that fails might have been the one that forbids, so it denies.
-        let allowed = response.decision() == cedar_policy::Decision::Allow && errors.is_empty();
-        Verdict {
-            allowed,
-            policies,
-            errors,
-            slice: slice.len,
-        }
-    }
-}
-
-/// What the context of a decision is made from.
-struct Moment<'a> {
-    principal: &'a Principal,
-    call: Option<&'a Call>,
-    at: Timestamp,
-    views: &'a [Arc<View>],
-}
-
-impl Moment<'_> {
-    fn context(&self, question: &Question, slice: &Slice) -> Option<Context> {
-        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let long = RestrictedExpression::new_long;
-        let mut pairs: Vec<(&str, RestrictedExpression)> = Vec::with_capacity(10);
-        if question.action != SEE {
-            let call = self.call?;
-            pairs.push(("method", text(call.method().unwrap_or(question.action.0))));
-            pairs.push((
-                "args",
-                arguments::record(ask::arguments(call), &slice.paths)?,
-            ));
-        }
-        let seconds = self.at.secs();
-        pairs.push(("now", long(self.at.millis())));
-        pairs.push(("hour", long(seconds.rem_euclid(86_400) / 3_600)));
-        // 1970-01-01 was a Thursday.
-        pairs.push((
-            "weekday",
-            long((seconds.div_euclid(86_400) + 3).rem_euclid(7) + 1),
-        ));
-        pairs.push((
-            "delegated",
-            RestrictedExpression::new_bool(self.views.len() > 1),
-        ));
-        if !slice.timeless {
-            if let Some(then) = self.principal.authenticated_at() {
-                let age = i64::try_from(self.at.since(then).as_secs()).unwrap_or(i64::MAX);
-                pairs.push(("authAge", long(age)));
-            }
-            if let Some(client) = self.principal.client_id() {
-                pairs.push(("client", text(client)));
-            }
-            let (user, agent) = (self.principal.user(), self.principal.agent());
-            for (name, kind, party) in [("user", Kind::User, user), ("agent", Kind::Agent, agent)] {
-                if let Some(party) = party {
-                    let uid = names::subject(kind, party.subject())?;
-                    pairs.push((name, RestrictedExpression::new_entity_uid(uid)));
-                }
-            }
-        }
-        Context::from_pairs(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        )
-        .ok()
-    }
 }
 
 impl PolicyEngine for CedarEngine {
@@ -385,7 +247,8 @@ impl PolicyEngine for CedarEngine {
             at,
             views: &views,
         };
-        let shown = names.iter().map(|name| {
+        let mut shown = Vec::with_capacity(names.len());
+        for name in names {
             let target = Target::item(kind, route.server(), name, |server, tool| {
                 self.facts(server, tool)
             });
@@ -393,46 +256,32 @@ impl PolicyEngine for CedarEngine {
                 action: SEE,
                 target,
             };
-            views
+            let all = views
                 .iter()
-                .all(|view| self.answer(view, &question, &moment).allowed)
-        });
+                .all(|view| self.answer(view, &question, &moment).allowed);
+            shown.push(all);
+            if shown.len().is_multiple_of(ITEMS_AT_ONCE) {
+                let_others_go_on().await;
+            }
+        }
         Visible {
-            shown: shown.collect(),
+            shown,
             snapshot: self.version,
         }
     }
 }
 
-impl Explain for CedarEngine {
-    async fn explain(&self, principal: &Principal, call: &Call) -> Explanation {
-        let (decision, halves) = self.judge(principal, call, true);
-        let views = self.views(principal, self.clock.now()).unwrap_or_default();
-        let held = views
-            .iter()
-            .flat_map(|view| view.held.iter().map(move |held| (view, held)));
-        let roles = held.map(|(view, held)| {
-            HeldRole::new(
-                view.uid.to_string(),
-                held.role.to_string(),
-                held.through.to_string(),
-            )
-        });
-        Explanation::new(decision, halves, roles.collect())
-    }
-}
-
-fn half(view: &View, question: &Question, verdict: &Verdict) -> Half {
-    let mut half = Half::denied(
-        view.uid.to_string(),
-        question.action.0.to_owned(),
-        question.target.uid.to_string(),
-    );
-    half.allowed = verdict.allowed;
-    half.policies = verdict.policies.iter().map(ToString::to_string).collect();
-    half.errors.clone_from(&verdict.errors);
-    half.slice = verdict.slice;
-    half
+/// A list of a hostile server can be long, and a runtime may have one thread.
+async fn let_others_go_on() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl fmt::Debug for CedarEngine {

@@ -1,4 +1,83 @@
 //! The Cedar engine: schema, compilation of roles and grants, slices.
+//!
+//! Roles are what administrators write; policies are what can be checked, explained and proven about. So a role
+//! becomes Cedar policies, two for each of its permissions: what its holders may *see*, and what they may *call*.
+//! Policies written by hand stand beside them in one set per tenant, and a decision never knows which is which.
+//! A call meets only the slice of policies that can match it, so that ten thousand policies cost what five do.
+//!
+//! ```
+//! use gatewright_core::{AnyIdentified, CallBody, Decision, Identity, Outcome, Party, PolicyEngine, Route};
+//! use gatewright_core::{Subject, SystemClock, authenticate, resolver_fn};
+//! use gatewright_core::access::{Grant, Grantee, Role};
+//! use gatewright_policy_cedar::CedarEngine;
+//! use gatewright_wire::ItemKind;
+//! use serde_json::json;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let clerk: Role = serde_json::from_value(json!({
+//!     "name": "clerk",
+//!     "permissions": [{
+//!         "servers": ["billing"], "tools": ["pay"],
+//!         "when": {"arguments": [{"argument": "cents", "at_most": 10_000}]},
+//!     }],
+//! }))?;
+//! let to_ann = Grant {
+//!     role: "clerk".into(),
+//!     to: Grantee::User(Subject::new("https://login.example.com", "ann")),
+//!     expires: None,
+//!     reason: None,
+//! };
+//! let engine = CedarEngine::builder()
+//!     .roles([clerk])
+//!     .grants([to_ann])
+//!     .policies("own.cedar", r#"
+//!         @id("nobody-refunds")
+//!         forbid(principal, action, resource == Gatewright::Tool::"billing/refund");
+//!     "#)
+//!     .build()?;
+//!
+//! # let route = Route::single("billing", "https://api.example.com/mcp")?;
+//! # let mut request = http::Request::post("/mcp").body(())?;
+//! # request.extensions_mut().insert(route.clone());
+//! # let (parts, ()) = request.into_parts();
+//! # let ann = Party::new(Subject::new("https://login.example.com", "ann"));
+//! # let ann = resolver_fn(move |_| Outcome::Identified(Box::new(Identity::user(ann.clone()))));
+//! # let ann = authenticate(&ann, &AnyIdentified, &SystemClock, &parts).await?;
+//! # let call = |arguments: &str| {
+//! #     let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"pay","arguments":{arguments}}}}}"#);
+//! #     CallBody::parse(&route, &parts, text.into(), &Default::default())
+//! # };
+//! let small = call(r#"{"cents": 500}"#)?; // a call of the tool `pay`
+//! let Decision::Allow { policies, .. } = engine.decide(&ann, small.call()).await else { panic!() };
+//! assert_eq!(policies, ["role:clerk/1#see", "role:clerk/1#call"]);
+//!
+//! // Too much, and everything that is no plain number of 64 bits: no permission, no call.
+//! for arguments in [r#"{"cents": 10001}"#, r#"{"cents": null}"#, r#"{"cents": "5"}"#, r#"{"cents": 1e2}"#, "{}"] {
+//!     assert!(matches!(engine.decide(&ann, call(arguments)?.call()).await, Decision::Deny { .. }));
+//! }
+//! let visible = engine.visible(&ann, &route, ItemKind::Tool, &["pay", "refund"]).await;
+//! assert_eq!(visible.shown, [true, false]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Reads** the principal, with the groups and claimed roles of each of its parties, and the call: its server,
+//! method, tool, prompt or resource, and of its arguments those that a policy names.
+//!
+//! **Decides** `Allow` only where every party of the principal may see and may call: a delegated call needs the
+//! permissions of the user and of the agent. The deciding policies are named by the `@id` of hand-written ones and
+//! as `role:<name>/<permission>#<half>` for those of roles.
+//!
+//! **Denies** without a matching permission, where any policy forbids, where a policy fails to evaluate, where
+//! the principal or the call is of another tenant, and where members of the arguments that a policy names could be
+//! read in two ways. Numbers other than plain integers of 64 bits compare with nothing.
+//!
+//! **Fails** to be built with [`BuildEngineError`], which names file and line or role and permission: no policy is
+//! served that is not understood in full. [`CedarEngine::warnings`] says what is allowed and looks like a mistake.
+//!
+//! Answers that neither time nor arguments can change are kept per principal, up to a number; what callers make
+//! up is not. Hours and weekdays are in UTC.
 
 mod arguments;
 mod ask;

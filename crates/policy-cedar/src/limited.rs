@@ -23,6 +23,10 @@ impl<K: Eq + Hash, V> Limited<K, V> {
         self.map.get(key)
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.map.clear();
+    }
+
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.map.len() >= self.most {
             self.map.clear();

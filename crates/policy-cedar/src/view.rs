@@ -64,6 +64,8 @@ pub(crate) struct View {
     until: Option<Timestamp>,
     buckets: Vec<Arc<Bucket>>,
     ready: RwLock<Limited<ReadyKey, Ready>>,
+    /// By action, of which there are few.
+    entities: RwLock<HashMap<Action, Arc<Entities>>>,
     pub(crate) seen: RwLock<Limited<EntityUid, Arc<Verdict>>>,
 }
 
@@ -118,6 +120,7 @@ impl View {
             until,
             buckets,
             ready: RwLock::new(Limited::new(PER_VIEW)),
+            entities: RwLock::default(),
             seen: RwLock::new(Limited::new(PER_VIEW)),
         })
     }
@@ -139,15 +142,24 @@ impl View {
         if let Some(ready) = crate::read(&self.ready).get(&key) {
             return Some(ready.clone());
         }
-        let entity = actions.get(&action.uid()).cloned();
-        let entities =
-            Entities::from_entities(entity.into_iter().chain([self.entity.clone()]), None).ok()?;
         let ready = Ready {
             slice: index.slice(&self.buckets, action, &scopes),
-            entities: Arc::new(entities),
+            entities: self.entities(actions, action)?,
         };
         crate::write(&self.ready).insert(key, ready.clone());
         Some(ready)
+    }
+
+    fn entities(&self, actions: &Entities, action: Action) -> Option<Arc<Entities>> {
+        if let Some(entities) = crate::read(&self.entities).get(&action) {
+            return Some(Arc::clone(entities));
+        }
+        let entity = actions.get(&action.uid()).cloned();
+        let entities =
+            Entities::from_entities(entity.into_iter().chain([self.entity.clone()]), None).ok()?;
+        let entities = Arc::new(entities);
+        crate::write(&self.entities).insert(action, Arc::clone(&entities));
+        Some(entities)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, BoxError, CallKind, Permitted, PolicyEngine, Refused};
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use gatewright_wire::Kind;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower_service::Service;
 
 use crate::{
-    refusal::{self, refused},
+    refusal::{self, answer_id},
     reply::Reply,
     screen::{Passage, Screen},
     stream::ScreenedStream,
@@ -39,6 +40,9 @@ where
     if ours || response.body().is_end_stream() {
         return response.map(AnswerBody::wrap);
     }
+    if response.status().is_success() && !gets_an_answer(screen.call.kind()) {
+        return without_body(response);
+    }
     let form = form(response.headers());
     if form != Form::Other && is_encoded(response.headers()) {
         return refuse(&screen, "the answer is compressed, which nobody asked for");
@@ -46,20 +50,19 @@ where
     match form {
         Form::Json if screen.relays() => response.map(AnswerBody::wrap),
         Form::Json => one_message(response, screen).await,
-        Form::Stream => {
-            response.map(|body| AnswerBody::wrap(ScreenedStream::new(body, screen, reply)))
+        Form::Stream => stream(response, screen, reply),
+        Form::Other if response.status().is_success() && !screen.relays() => {
+            refuse(&screen, "the answer is neither JSON nor an event stream")
         }
         // No client reads a message in there.
-        Form::Other if !response.status().is_success() => response.map(AnswerBody::wrap),
-        Form::Other => match screen.call.kind() {
-            CallKind::Request | CallKind::Stream if !screen.relays() => {
-                refuse(&screen, "the answer is neither JSON nor an event stream")
-            }
-            CallKind::Request | CallKind::Stream => response.map(AnswerBody::wrap),
-            CallKind::Notification | CallKind::Response | CallKind::EndSession => {
-                without_body(response)
-            }
-        },
+        Form::Other => response.map(AnswerBody::wrap),
+    }
+}
+
+const fn gets_an_answer(kind: CallKind) -> bool {
+    match kind {
+        CallKind::Request | CallKind::Stream => true,
+        CallKind::Notification | CallKind::Response | CallKind::EndSession => false,
     }
 }
 
@@ -80,39 +83,74 @@ where
     if bytes.is_empty() {
         return Response::from_parts(parts, AnswerBody::empty());
     }
-    let changed = match screen.message(&bytes).await {
+    // A body of its own is the answer to this call, or an error that may lack the id (2026-07-28).
+    let answer = screen
+        .message(&bytes)
+        .await
+        .filter(|screened| screened.answers || screened.kind == Kind::ErrorResponse);
+    let passed = match answer.map(|screened| screened.passage) {
         Some(Passage::Untouched) => bytes,
         Some(Passage::Changed(changed)) => {
-            // The length is another, and a digest or a tag would be of another list.
-            for name in [header::CONTENT_LENGTH, header::ETAG] {
-                parts.headers.remove(name);
-            }
+            forget_the_bytes(&mut parts.headers);
             changed
         }
-        // An error of HTTP, told in JSON of its own.
-        None if !parts.status.is_success() => bytes,
+        // An error of HTTP, told in JSON of its own, which nobody here can read: its status says enough.
+        None if !parts.status.is_success() => {
+            forget_the_bytes(&mut parts.headers);
+            refusal::unreadable_message(answer_id(&screen.call), screen.reference)
+        }
         Some(Passage::Dropped | Passage::Returned(_)) | None => {
             return refuse(&screen, "the answer is not a response");
         }
     };
-    Response::from_parts(parts, AnswerBody::full(changed))
+    // Read as UTF-8 here, and so by everybody: no parameter may say otherwise.
+    let json = HeaderValue::from_static("application/json");
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    Response::from_parts(parts, AnswerBody::full(passed))
+}
+
+fn stream<E, S, RB>(
+    response: Response<RB>,
+    screen: Screen<E>,
+    reply: Option<Reply<S>>,
+) -> Response<AnswerBody>
+where
+    E: PolicyEngine,
+    S: Service<Request<Permitted>, Response = Response<RB>> + Clone + Send + 'static,
+    S::Future: Send,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    let mut response = response;
+    forget_the_bytes(response.headers_mut());
+    let events = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, events);
+    response.map(|body| AnswerBody::wrap(ScreenedStream::new(body, screen, reply)))
+}
+
+/// Takes away what is said of bytes that are not, or not all, passed on.
+fn forget_the_bytes(headers: &mut HeaderMap) {
+    for name in [
+        "content-length",
+        "etag",
+        "content-digest",
+        "repr-digest",
+        "digest",
+        "content-md5",
+    ] {
+        headers.remove(name);
+    }
 }
 
 fn refuse<E: PolicyEngine>(screen: &Screen<E>, why: &'static str) -> Response<AnswerBody> {
-    screen.note("the answer of the server was refused", why);
-    if let Some(draft) = &screen.draft {
-        draft.refuse(refused("unreadable-answer"), Some(why.to_owned()));
-    }
+    screen.refuse_answer(why);
     refusal::unreadable(&screen.call, screen.reference)
 }
 
 fn without_body<RB>(response: Response<RB>) -> Response<AnswerBody> {
     let (mut parts, _) = response.into_parts();
-    for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-    ] {
+    forget_the_bytes(&mut parts.headers);
+    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
         parts.headers.remove(name);
     }
     if parts.status == StatusCode::OK {

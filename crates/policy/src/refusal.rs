@@ -34,17 +34,23 @@ pub(crate) fn denied(call: &Call, reference: ReferenceId) -> Response<AnswerBody
     let status = match call.kind() {
         CallKind::Request => StatusCode::OK,
         CallKind::Notification | CallKind::Response => StatusCode::FORBIDDEN,
-        // As for a session that does not exist.
-        CallKind::Stream | CallKind::EndSession => StatusCode::NOT_FOUND,
+        // What servers say that offer neither; 404 would say that the session is gone, and the client would open
+        // another and ask again (2025-11-25, Streamable HTTP).
+        CallKind::Stream | CallKind::EndSession => StatusCode::METHOD_NOT_ALLOWED,
     };
-    json_rpc_refusal(
+    let mut answer = json_rpc_refusal(
         status,
         refused("denied"),
         answer_id(call),
         code::DENIED,
         DENIED,
         Some(&data(reference)),
-    )
+    );
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let allow = HeaderValue::from_static("POST");
+        answer.headers_mut().insert(header::ALLOW, allow);
+    }
+    answer
 }
 
 /// A scope would cure it (RFC 6750 §3.1).
@@ -68,9 +74,13 @@ pub(crate) fn challenged(
         .filter(|c| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~'))
         .collect();
     let metadata = call.route().metadata_url();
-    let value = format!(
-        r#"Bearer error="insufficient_scope", scope="{scope}", resource_metadata="{metadata}""#
-    );
+    let scope = if scope.is_empty() {
+        scope
+    } else {
+        format!(r#", scope="{scope}""#)
+    };
+    let value =
+        format!(r#"Bearer error="insufficient_scope"{scope}, resource_metadata="{metadata}""#);
     if let Ok(value) = HeaderValue::from_str(&value) {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
@@ -128,6 +138,6 @@ pub(crate) fn unknown_method_message(id: Option<&Id>) -> Bytes {
 }
 
 /// The id of a request; nothing else is answered with one.
-fn answer_id(call: &Call) -> Option<&Id> {
+pub(crate) fn answer_id(call: &Call) -> Option<&Id> {
     call.id().filter(|_| call.kind() == CallKind::Request)
 }

@@ -105,6 +105,7 @@ fn own_draft(of: &Draft) -> Draft {
     });
     let draft = Draft::new(ReferenceId::random(), started);
     draft.fill(|fields| {
+        fields.alone = true;
         (fields.peer, fields.route, fields.principal, fields.trace) =
             (peer, route, principal, trace);
         fields.decision = Some(DraftDecision {

@@ -12,8 +12,8 @@ use gatewright_core::{
     AnswerBody, AuthorizeError, BoxError, Call, CallBody, CallKind, Draft, DraftDecision, Effect,
     Permitted, PolicyEngine, Principal, SnapshotVersion, UnknownMethods, authorize, miswired,
 };
-use gatewright_wire::{Era, Limits};
-use http::{Request, Response};
+use gatewright_wire::{Era, Limits, METHODS, json};
+use http::{Request, Response, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -58,7 +58,7 @@ where
         };
 
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
             let Some(principal) = parts.extensions.get::<Principal>().cloned() else {
                 return Ok(miswired("policy", "Principal"));
             };
@@ -67,6 +67,8 @@ where
                 Ok(permitted) => permitted,
                 Err(answer) => return Ok(*answer),
             };
+            // An answer that cannot be read cannot be filtered: nobody below is asked to compress it.
+            parts.headers.remove(header::ACCEPT_ENCODING);
             let call = permitted.call().clone();
             let reference = refusal::reference(draft.as_ref());
             let reply =
@@ -103,9 +105,7 @@ async fn permit<E: PolicyEngine>(
             draft.refuse(refused(code), Some(detail));
         }
     };
-    if is_unknown(body.call())
-        && body.call().route().profile().unknown_methods == UnknownMethods::Refuse
-    {
+    if is_unknown(body.call()) && !is_relayed(body.call()) {
         refuse(
             "unknown-method",
             "this version does not know the method".to_owned(),
@@ -163,6 +163,20 @@ async fn permit<E: PolicyEngine>(
 
 fn is_unknown(call: &Call) -> bool {
     call.method().is_some() && call.info().is_none()
+}
+
+/// Whether a message of an unknown method may go on, as far as configuration goes.
+pub(crate) fn is_relayed(call: &Call) -> bool {
+    call.route().profile().unknown_methods == UnknownMethods::Relay
+        && call.method().is_some_and(|method| !is_disguised(method))
+}
+
+/// Whether a server that does not mind case would take an unknown method for a known one, on which policy decides
+/// otherwise.
+fn is_disguised(method: &str) -> bool {
+    let name = method.trim();
+    let same = |known| name == known || json::mistakable(name, &[known]).is_some();
+    METHODS.iter().any(|info| same(info.name))
 }
 
 fn decided(

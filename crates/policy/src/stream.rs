@@ -8,13 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatewright_core::{BoxError, CallKind, Permitted, PolicyEngine};
+use gatewright_core::{BoxError, Permitted, PolicyEngine};
 use gatewright_wire::sse::{Event, Scanner};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower_service::Service;
 
 use crate::{
+    lines::{self, STILL_HERE},
     refusal,
     reply::Reply,
     screen::{Passage, Screen},
@@ -26,56 +27,119 @@ type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// What becomes of an event.
 enum Outcome {
     /// The client gets this in its place.
-    Passed(Bytes),
+    Passed { event: Bytes, answers: bool },
     /// The client gets nothing.
     Kept,
     /// The client gets nothing, and the server this response.
     Returned(Bytes),
+    /// It cannot be read.
+    Unreadable,
 }
 
 /// A body of `text/event-stream` that shows the client only what it may have.
 pub(crate) struct ScreenedStream<E, S, RB> {
-    body: Pin<Box<RB>>,
+    /// The server's stream, until it ends or cannot be read on.
+    body: Option<Pin<Box<RB>>>,
     scanner: Scanner,
     screen: Arc<Screen<E>>,
     reply: Option<Box<Reply<S>>>,
     /// The event that is being decided on. Those behind it wait, so that their order stays.
     work: Option<Work>,
-    ended: bool,
-    /// What the client gets at the end, if the server's stream could not be read on.
-    last: Option<Bytes>,
+    /// What comes behind the events that are left cannot be read.
+    broken: bool,
+    /// The client has its answer.
+    answered: bool,
 }
 
-impl<E, S, RB> ScreenedStream<E, S, RB> {
+impl<E, S, RB> ScreenedStream<E, S, RB>
+where
+    E: PolicyEngine,
+    S: Service<Request<Permitted>, Response = Response<RB>> + Clone + Send + 'static,
+    S::Future: Send,
+    RB: Send + 'static,
+{
     pub(crate) fn new(body: RB, screen: Screen<E>, reply: Option<Reply<S>>) -> Self {
         Self {
-            body: Box::pin(body),
+            body: Some(Box::pin(body)),
             scanner: Scanner::new(screen.limits.max_bytes),
             screen: Arc::new(screen),
             reply: reply.map(Box::new),
             work: None,
-            ended: false,
-            last: None,
+            broken: false,
+            answered: false,
         }
+    }
+
+    /// Looks at one event; gives what passes at once.
+    fn take(&mut self, event: Event) -> Option<Bytes> {
+        match event.data() {
+            // Of another type than `message`: for nobody, and read by careless readers all the same.
+            Some(_) if event.event_type().is_some_and(|name| name != "message") => {
+                Some(Bytes::from_static(STILL_HERE))
+            }
+            Some(data) if !data.is_empty() => {
+                let screen = Arc::clone(&self.screen);
+                self.work = Some(Box::pin(async move {
+                    screen_event(&screen, &event, &data).await
+                }));
+                None
+            }
+            // Comments, and events without data: resumption points and pauses.
+            _ => Some(lines::unambiguous(&event, event.raw().clone(), None)),
+        }
+    }
+
+    /// Does what became of an event; gives what passes.
+    fn finish(&mut self, outcome: Outcome) -> Option<Bytes> {
+        match outcome {
+            Outcome::Passed { event, answers } => {
+                self.answered |= answers;
+                Some(event)
+            }
+            Outcome::Returned(message) => {
+                self.work = self.reply.as_ref().map(|reply| -> Work {
+                    let sent = reply.send(message);
+                    Box::pin(async move {
+                        sent.await;
+                        Outcome::Kept
+                    })
+                });
+                None
+            }
+            Outcome::Unreadable if self.screen.awaits() => self.break_off(),
+            // A standing stream owes the client nothing.
+            Outcome::Unreadable | Outcome::Kept => None,
+        }
+    }
+
+    /// Reads no further; gives the answer of a client that still waits for one.
+    fn break_off(&mut self) -> Option<Bytes> {
+        (self.body, self.scanner) = (None, Scanner::new(0));
+        let waits = self.screen.awaits() && !std::mem::replace(&mut self.answered, true);
+        waits.then(|| {
+            self.screen
+                .refuse_answer("the stream of the server cannot be read on");
+            let message = refusal::unreadable_message(self.screen.call.id(), self.screen.reference);
+            Event::message(std::str::from_utf8(&message).unwrap_or_default())
+        })
     }
 }
 
 async fn screen_event<E: PolicyEngine>(screen: &Screen<E>, event: &Event, data: &Bytes) -> Outcome {
-    let replaced = |message: &Bytes| {
-        Outcome::Passed(event.with_data(std::str::from_utf8(message).unwrap_or_default()))
+    let Some(screened) = screen.message(data).await else {
+        return Outcome::Unreadable;
     };
-    match screen.message(data).await {
-        Some(Passage::Untouched) => Outcome::Passed(event.raw().clone()),
-        Some(Passage::Changed(message)) => replaced(&message),
-        Some(Passage::Dropped) => Outcome::Kept,
-        Some(Passage::Returned(message)) => Outcome::Returned(message),
-        // The client waits for an answer; if this was to be it, it is told.
-        None if screen.call.kind() == CallKind::Request => replaced(&refusal::unreadable_message(
-            screen.call.id(),
-            screen.reference,
-        )),
-        None => Outcome::Kept,
-    }
+    let answers = screened.answers;
+    let event = match screened.passage {
+        Passage::Untouched => lines::unambiguous(event, event.raw().clone(), Some(data)),
+        Passage::Changed(message) => {
+            let raw = event.with_data(std::str::from_utf8(&message).unwrap_or_default());
+            lines::unambiguous(event, raw, Some(&message))
+        }
+        Passage::Dropped => return Outcome::Kept,
+        Passage::Returned(message) => return Outcome::Returned(message),
+    };
+    Outcome::Passed { event, answers }
 }
 
 impl<E, S, RB> Body for ScreenedStream<E, S, RB>
@@ -95,61 +159,34 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         loop {
-            if let Some(work) = &mut this.work {
+            let passed = if let Some(work) = &mut this.work {
                 let outcome = ready!(work.as_mut().poll(context));
                 this.work = None;
-                match outcome {
-                    Outcome::Passed(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    Outcome::Kept => {}
-                    Outcome::Returned(message) => {
-                        this.work = this.reply.as_ref().map(|reply| -> Work {
-                            let sent = reply.send(message);
-                            Box::pin(async move {
-                                sent.await;
-                                Outcome::Kept
-                            })
-                        });
-                        continue;
-                    }
-                }
-            }
-            if let Some(event) = this.scanner.next_event() {
-                match event.data() {
-                    // Comments, and events without data: resumption points and pauses.
-                    Some(data) if !data.is_empty() => {
-                        let screen = Arc::clone(&this.screen);
-                        this.work = Some(Box::pin(async move {
-                            screen_event(&screen, &event, &data).await
-                        }));
-                    }
-                    _ => return Poll::Ready(Some(Ok(Frame::data(event.into_raw())))),
-                }
-                continue;
-            }
-            if this.ended {
-                // What was cut off is no event, and nobody has looked at it.
-                return Poll::Ready(this.last.take().map(|last| Ok(Frame::data(last))));
-            }
-            match ready!(this.body.as_mut().poll_frame(context)) {
-                None => this.ended = true,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    if let Err(error) = this.scanner.push(data) {
-                        this.screen
-                            .note("the stream of the server was ended", &error.to_string());
-                        this.ended = true;
-                        if this.screen.call.kind() == CallKind::Request {
-                            let (id, reference) = (this.screen.call.id(), this.screen.reference);
-                            let message = refusal::unreadable_message(id, reference);
-                            let last =
-                                Event::message(std::str::from_utf8(&message).unwrap_or_default());
-                            this.last = Some(last);
+                this.finish(outcome)
+            } else if let Some(event) = this.scanner.next_event() {
+                this.take(event)
+            } else if let Some(body) = &mut this.body {
+                match ready!(body.as_mut().poll_frame(context)) {
+                    // What was cut off is no event, and nobody has looked at it.
+                    None => this.body = None,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data()
+                            && this.scanner.push(data).is_err()
+                        {
+                            this.body = None;
+                            this.broken = true;
                         }
                     }
                 }
+                None
+            } else if std::mem::take(&mut this.broken) {
+                this.break_off()
+            } else {
+                return Poll::Ready(None);
+            };
+            if let Some(bytes) = passed {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
     }

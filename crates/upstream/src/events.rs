@@ -86,7 +86,12 @@ impl Events {
 
     /// Takes one event in, and says what is wrong with it.
     fn take(&mut self, event: Event) -> Result<(), Failure> {
-        self.resumable |= event.id().is_some();
+        if event.id().is_some() {
+            self.resumable = true;
+            // Who loses this stream can take it up again, so losing it is no sign that the answer is not wanted any more
+            // (2025-11-25, Resumability).
+            self.cancel.answered();
+        }
         if let Some(data) = event.data().filter(|data| !data.is_empty()) {
             self.check(&data)?;
         }

@@ -5,9 +5,11 @@ Reads a plan (JSON) from standard input and prints `ok <check>` or `FAIL <check>
 
 url; mode (`modern`, `legacy` or `auto`); protocol: the revision that must come out of it
 member, visitor: tokens; rejected: {what is wrong with it: token}
-member_sees, visitor_sees: names of tools, sorted
-call: {tool, arguments, text} that both may call; refused: {tool, arguments}, which a visitor may not
-progress: {tool, arguments, steps}
+sees: {member, visitor}, each with the sorted tools, prompts, resources and templates that are in its lists
+call: {tool, arguments} that both may call, and result: text of its result; refused: the same, which a visitor may not
+progress: {tool, arguments}, which reports three steps
+question: null, or {call, declined}: both may make this call, in the course of which the server asks the client
+    something that only the member may be asked; declined: text of its result when the client declines
 workbench: whether the server is servers/workbench.py, for what only it can show
 """
 
@@ -22,6 +24,7 @@ import httpx2
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult
 
 TEN_MEBIBYTES = 10 * 1024 * 1024
 MODES = {"modern": "2026-07-28", "legacy": "legacy", "auto": "auto"}
@@ -39,12 +42,12 @@ class Session:
         self.statuses.append(response.status_code)
 
     @contextlib.asynccontextmanager
-    async def connect(self):
+    async def connect(self, **callbacks):
         headers = {"authorization": f"Bearer {self.token}"}
         async with httpx2.AsyncClient(headers=headers, timeout=60, event_hooks={"response": [self.note]}) as http:
             # The SDK's own limit of 1 MiB for one event would refuse the large result.
             transport = streamable_http_client(self.plan["url"], http_client=http, max_sse_event_size=None)
-            async with Client(transport, mode=MODES[self.plan["mode"]], cache=None) as client:
+            async with Client(transport, mode=MODES[self.plan["mode"]], cache=None, **callbacks) as client:
                 yield client
 
 
@@ -57,17 +60,35 @@ def expect(condition, found):
         raise Failed(found)
 
 
-async def listed(client):
+async def tools(client):
     return sorted(tool.name for tool in (await client.list_tools()).tools)
 
 
-async def refusal(client, name, arguments):
-    """The JSON-RPC error that answers a call."""
+async def lists(client):
+    return {
+        "tools": await tools(client),
+        "prompts": sorted(prompt.name for prompt in (await client.list_prompts()).prompts),
+        "resources": sorted(resource.uri for resource in (await client.list_resources()).resources),
+        "templates": sorted(
+            template.uri_template for template in (await client.list_resource_templates()).resource_templates
+        ),
+    }
+
+
+async def refusal(request, what):
+    """The JSON-RPC error that answers a request."""
     try:
-        result = await client.call_tool(name, arguments)
+        result = await request
     except MCPError as error:
         return error.error
-    raise Failed(f"`{name}` was not refused: {result.model_dump_json()[:200]}")
+    raise Failed(f"`{what}` was not refused: {result.model_dump_json()[:200]}")
+
+
+async def expect_alike(forbidden, unknown):
+    """What exists and is hidden must not differ from what does not exist."""
+    forbidden = await refusal(forbidden, "what is forbidden")
+    unknown = await refusal(unknown, "what does not exist")
+    expect((forbidden.code, forbidden.message) == (unknown.code, unknown.message), f"{forbidden} / {unknown}")
 
 
 def text_of(result):
@@ -80,16 +101,11 @@ async def negotiates(plan):
         expect(client.protocol_version == plan["protocol"], client.protocol_version)
 
 
-async def member_list(plan):
-    async with Session(plan, plan["member"]).connect() as client:
-        names = await listed(client)
-        expect(names == plan["member_sees"], names)
-
-
-async def visitor_list(plan):
-    async with Session(plan, plan["visitor"]).connect() as client:
-        names = await listed(client)
-        expect(names == plan["visitor_sees"], names)
+async def filtered_lists(plan):
+    for principal, sees in plan["sees"].items():
+        async with Session(plan, plan[principal]).connect() as client:
+            found = await lists(client)
+            expect(found == sees, f"{principal}: {found}")
 
 
 async def allowed_call(plan):
@@ -97,7 +113,7 @@ async def allowed_call(plan):
     for principal in ("member", "visitor"):
         async with Session(plan, plan[principal]).connect() as client:
             result = await client.call_tool(call["tool"], call["arguments"])
-            expect(not result.is_error and call["text"] in text_of(result), f"{principal}: {result}")
+            expect(not result.is_error and plan["result"] in text_of(result), f"{principal}: {result}")
 
 
 async def refused_call(plan):
@@ -106,10 +122,38 @@ async def refused_call(plan):
         result = await client.call_tool(refused["tool"], refused["arguments"])
         expect(not result.is_error, f"member: {result}")
     async with Session(plan, plan["visitor"]).connect() as client:
-        forbidden = await refusal(client, refused["tool"], refused["arguments"])
-        unknown = await refusal(client, "no_such_tool", {})
-        # What exists and is hidden must not differ from what does not exist.
-        expect((forbidden.code, forbidden.message) == (unknown.code, unknown.message), f"{forbidden} / {unknown}")
+        forbidden = client.call_tool(refused["tool"], refused["arguments"])
+        await expect_alike(forbidden, client.call_tool("no_such_tool", {}))
+
+
+async def reading(plan):
+    sees = plan["sees"]["member"]
+    prompt, resource = sees["prompts"][0], sees["resources"][0]
+    async with Session(plan, plan["member"]).connect() as client:
+        expect((await client.get_prompt(prompt)).messages, "no messages")
+        expect((await client.read_resource(resource)).contents, "no contents")
+    async with Session(plan, plan["visitor"]).connect() as client:
+        await expect_alike(client.get_prompt(prompt), client.get_prompt("no_such_prompt"))
+        await expect_alike(client.read_resource(resource), client.read_resource("no-such://resource"))
+
+
+async def question(plan):
+    call = plan["question"]["call"]
+    asked = []
+
+    async def decline(_context, params):
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    async with Session(plan, plan["member"]).connect(elicitation_callback=decline) as client:
+        result = await client.call_tool(call["tool"], call["arguments"])
+        expect(plan["question"]["declined"] in text_of(result), str(result))
+        expect(len(asked) == 1, f"asked: {asked}")
+    async with Session(plan, plan["visitor"]).connect(elicitation_callback=decline) as client:
+        with contextlib.suppress(MCPError):
+            result = await client.call_tool(call["tool"], call["arguments"])
+            expect(result.is_error, f"visitor: {result}")
+        expect(len(asked) == 1, f"the visitor was asked: {asked[1:]}")
 
 
 async def progress(plan):
@@ -121,7 +165,7 @@ async def progress(plan):
     async with Session(plan, plan["member"]).connect() as client:
         result = await client.call_tool(wanted["tool"], wanted["arguments"], progress_callback=note)
         expect(not result.is_error, str(result))
-    expect(len(seen) == wanted["steps"] and seen == sorted(seen), f"progress {seen}")
+    expect(len(seen) == 3 and seen == sorted(seen), f"progress {seen}")
 
 
 async def cancellation(plan):
@@ -167,13 +211,16 @@ async def main():
     plan = json.load(sys.stdin)
     checks = {
         "negotiates " + plan["protocol"]: negotiates,
-        "member's list": member_list,
-        "visitor's list is filtered": visitor_list,
+        "lists are filtered": filtered_lists,
         "allowed call": allowed_call,
         "refused call looks like an unknown tool": refused_call,
         "progress": progress,
         "bad token gets 401": rejected_token,
     }
+    if plan["sees"]["member"]["prompts"]:
+        checks["prompts and resources are got as permitted"] = reading
+    if plan["question"]:
+        checks["server asks only who may be asked"] = question
     if plan["workbench"]:
         checks |= {
             "cancellation reaches the server": cancellation,

@@ -1,6 +1,9 @@
 //! What every test stands on: an identity provider, a gateway, and a client.
 
-use std::{net::TcpListener, path::PathBuf};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use gatewright::{
@@ -152,22 +155,29 @@ impl Bed {
         self.running.audit_dir()
     }
 
-    /// Every record of the log, as text.
-    pub(crate) fn log(&self) -> String {
-        let mut text = String::new();
-        let mut folders = vec![self.audit_dir()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    text += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
-                }
+    /// Every record of the log, once the gateway has drained: outcomes and refusals are written behind their answers.
+    pub(crate) async fn closed_log(self) -> String {
+        let log = self.audit_dir();
+        self.running.shutdown().await;
+        everything_in(&log)
+    }
+}
+
+/// Every file of a folder, and of those within it, as text.
+pub(crate) fn everything_in(folder: &Path) -> String {
+    let mut text = String::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                text += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
             }
         }
-        text
     }
+    text
 }
 
 fn org(

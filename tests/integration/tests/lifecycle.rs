@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::bed::{Bed, STAFF_ECHOES};
+use crate::bed::{Bed, STAFF_ECHOES, everything_in};
 
 /// An upstream whose standing streams say one thing and stay open.
 async fn standing() -> RawServer {
@@ -199,19 +199,9 @@ async fn planted_secrets_appear_nowhere() {
     assert!(answer["result"].is_object());
     let refused = bed.call("tools", &bad, "tools/list", json!({})).await;
     let mut shown = format!("{:?} {:?}", refused.headers(), refused.body());
-    let dir = bed.dir.path().to_owned();
+    let dir = bed.dir;
     bed.running.shutdown().await;
-    let mut folders = vec![dir];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                shown += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
-            }
-        }
-    }
+    shown += &everything_in(dir.path());
     assert!(shown.contains("\"echo\""), "the log was searched");
     for secret in [
         token.rsplit('.').next().unwrap(),

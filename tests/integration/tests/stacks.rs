@@ -2,22 +2,30 @@
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, Decision, Identity, Outcome, Party, Permitted, Route, Subject, engine_fn,
+    AnswerBody, CallKind, Decision, Identity, Outcome, Party, Permitted, Route, Subject, engine_fn,
     resolver_fn,
 };
 use gatewright_identity::{IdentityLayer, RouteLayer};
 use gatewright_mcp::EnvelopeLayer;
 use gatewright_policy::PolicyLayer;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
-async fn upstream(_: Request<Permitted>) -> Result<Response<AnswerBody>, Infallible> {
-    Ok(Response::new(AnswerBody::full(Bytes::from_static(
-        b"reached",
-    ))))
+async fn upstream(request: Request<Permitted>) -> Result<Response<AnswerBody>, Infallible> {
+    let (content_type, body) = match request.body().call().kind() {
+        CallKind::Stream => ("text/event-stream", ": reached\n\n"),
+        CallKind::EndSession => ("application/json", ""),
+        _ => ("application/json", REACHED),
+    };
+    let mut answer = Response::new(AnswerBody::full(Bytes::from_static(body.as_bytes())));
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(answer)
 }
+
+const REACHED: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"reached":true}}"#;
 
 fn requests() -> Vec<Request<Full<Bytes>>> {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#;
@@ -84,7 +92,9 @@ async fn a_stack_without_route_or_identity_refuses_every_call() {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(body.contains("5500"), "{body}");
     }
-    for (status, body) in answers(complete).await {
-        assert_eq!((status, body.as_str()), (StatusCode::OK, "reached"));
-    }
+    let reached = answers(complete).await;
+    let statuses: Vec<u16> = reached.iter().map(|(status, _)| status.as_u16()).collect();
+    assert_eq!(statuses, [200, 200, 200]);
+    let bodies: Vec<&str> = reached.iter().map(|(_, body)| body.as_str()).collect();
+    assert_eq!(bodies, [REACHED, ": reached\n\n", ""]);
 }

@@ -9,8 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::Tokens;
+use super::peers::Peers;
 use super::process::Running;
-use super::scenarios::{SERVERS, Server};
+use super::servers::{Permits, SERVERS, Server};
 
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -49,15 +50,11 @@ impl Gateway {
     }
 
     /// Starts the gateway and waits until it is ready.
-    pub(super) fn start(&self, folder: &Path) -> Result<Running> {
+    pub(super) fn start(&self, peers: &Peers, folder: &Path) -> Result<Running> {
         let mut command = Command::new(&self.program);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(&self.config)
-            .current_dir(folder);
-        let mut running = Running::start("gateway", command, folder)?;
-        running.wait_until_ready(&[self.metrics_port, self.public_port], "/readyz")?;
+        command.arg("serve").arg("--config").arg(&self.config);
+        let mut running = peers.start("gateway", &command, folder)?;
+        running.wait_until_ready(self.metrics_port, "/readyz")?;
         Ok(running)
     }
 
@@ -132,15 +129,27 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
             server.name
         )?;
     }
-    for (role, group, tools_of) in ROLES {
+    for (role, group, permits) in ROLES {
         write!(text, "\n[[roles]]\nname = \"{role}\"\n")?;
         for server in SERVERS {
-            // A list of strings is written alike in JSON and TOML.
-            let tools = serde_json::to_string(tools_of(server))?;
+            let Permits {
+                tools,
+                prompts,
+                resources,
+                templates,
+                server_requests,
+            } = permits(server);
+            // Lists of strings are written alike in JSON and TOML.
+            let list = |names: &[&str]| serde_json::to_string(names);
             write!(
                 text,
-                "\n[[roles.permissions]]\nservers = [\"{}\"]\ntools = {tools}\n",
-                server.name
+                "\n[[roles.permissions]]\nservers = [\"{}\"]\ntools = {}\nprompts = {}\nresources = {}\n\
+                server_requests = {}\n",
+                server.name,
+                list(tools)?,
+                list(prompts)?,
+                list(&[*resources, *templates].concat())?,
+                list(server_requests)?,
             )?;
         }
         write!(
@@ -151,12 +160,12 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
     Ok(text)
 }
 
-type ToolsOf = fn(&Server) -> &'static [&'static str];
+type PermitsOf = fn(&Server) -> &Permits;
 
-/// Role, the group that has it, and which tools it permits.
-const ROLES: [(&str, &str, ToolsOf); 2] = [
-    ("member", "staff", |server| server.member_tools),
-    ("visitor", "guests", |server| server.visitor_tools),
+/// Role, the group that has it, and what it permits at a server.
+const ROLES: [(&str, &str, PermitsOf); 2] = [
+    ("member", "staff", |server| &server.member),
+    ("visitor", "guests", |server| &server.visitor),
 ];
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

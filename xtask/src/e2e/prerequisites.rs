@@ -11,37 +11,28 @@ const NEEDED: &[(&str, &[&str], &str)] = &[
         &["--version"],
         "a C compiler (Debian, Ubuntu: apt install build-essential)",
     ),
-    ("git", &["--version"], "git"),
     (
-        "python3",
-        &[
-            "-c",
-            "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))",
-        ],
-        "Python 3.10 or newer with venv (Debian, Ubuntu: apt install python3 python3-venv)",
-    ),
-    (
-        "node",
-        &[
-            "-e",
-            "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)",
-        ],
-        "Node.js 20 or newer (nodejs.org, or your distribution's package if it is new enough)",
-    ),
-    (
-        "npm",
+        "git",
         &["--version"],
-        "npm, which comes with Node.js (Debian, Ubuntu: apt install npm)",
+        "git (Debian, Ubuntu: apt install git)",
     ),
+    ("python3", &["-c", PYTHON_SUFFICES], PYTHON),
 ];
+
+const PYTHON_SUFFICES: &str = "import sys, venv; sys.exit(sys.version_info < (3, 10))";
+const PYTHON: &str =
+    "Python 3.10 or newer with venv or pip (Debian, Ubuntu: apt install python3 python3-venv)";
 
 /// Fails with everything that has to be installed.
 pub(crate) fn check() -> Result<()> {
-    let missing: Vec<&str> = NEEDED
+    let mut missing: Vec<&str> = NEEDED
         .iter()
         .filter(|(program, args, _)| !answers(program, args))
         .map(|(_, _, remedy)| *remedy)
         .collect();
+    if missing.last() != Some(&PYTHON) && !has_ensurepip() && !has_pip() {
+        missing.push(PYTHON);
+    }
     if !missing.is_empty() {
         bail!(
             "this machine lacks what the tests need; please install:\n  {}",
@@ -49,6 +40,15 @@ pub(crate) fn check() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether Python can put pip into an environment. Distributions package that apart from Python.
+pub(super) fn has_ensurepip() -> bool {
+    answers("python3", &["-c", "import ensurepip"])
+}
+
+fn has_pip() -> bool {
+    answers("python3", &["-m", "pip", "--version"])
 }
 
 fn answers(program: &str, args: &[&str]) -> bool {

@@ -1,10 +1,12 @@
-//! Programs that run beside the test: started with a log, waited for, and stopped by their id.
+//! Programs that run beside the test, and scripts that run to their end: with logs, limits, and nothing left behind.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,76 +16,81 @@ use serde_json::Value;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long the gateway may take to drain.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-/// How long a client script may take; each of its checks has a limit of its own.
+/// How long killing a process group may take.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a script may take; each of its checks has a limit of its own.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(600);
 
-/// A program under way. Dropping it stops it at once.
+/// A program under way, on a tether: `tests/e2e/tether.py` kills its process group when this is dropped, and also when
+/// this process ends in a way that drops nothing.
 #[derive(Debug)]
 pub(crate) struct Running {
     name: String,
-    child: Child,
+    tether: Child,
     log: PathBuf,
 }
 
 impl Running {
-    /// Starts a program with both of its outputs in `<folder>/<name>.log`.
-    pub(crate) fn start(name: &str, mut command: Command, folder: &Path) -> Result<Self> {
+    /// Starts a program under `tether` with both of its outputs in `<folder>/<name>.log`.
+    pub(crate) fn start(
+        name: &str,
+        mut tether: Command,
+        program: &Command,
+        folder: &Path,
+    ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log)?;
-        let child = command
-            .stdin(Stdio::null())
+        tether.arg(program.get_program()).args(program.get_args());
+        for (key, value) in program.get_envs() {
+            tether.env(key, value.unwrap_or(OsStr::new("")));
+        }
+        let tether = tether
+            .current_dir(program.get_current_dir().unwrap_or(folder))
+            .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         Ok(Self {
             name: name.to_owned(),
-            child,
+            tether,
             log,
         })
     }
 
     /// The URL in the log after `prefix`, once it is there.
-    pub(crate) fn announced_url(&self, prefix: &str) -> Result<String> {
-        let start = Instant::now();
-        while start.elapsed() < START_LIMIT {
-            let log = fs::read_to_string(&self.log)?;
-            // Only a whole line: the URL might still be on its way.
-            let line = log
-                .split_inclusive('\n')
-                .find(|line| line.contains(prefix) && line.ends_with('\n'));
-            let rest = line
-                .and_then(|line| line.split_once(prefix))
-                .map(|(_, rest)| rest);
-            if let Some(url) = rest.and_then(|rest| rest.split_whitespace().next()) {
-                return Ok(url.to_owned());
-            }
-            pause();
-        }
-        bail!(
-            "{} did not say within {} s where it listens",
-            self.name,
-            START_LIMIT.as_secs()
-        )
+    pub(crate) fn announced_url(&mut self, prefix: &str) -> Result<String> {
+        let log = self.log.clone();
+        self.wait_until("said where it listens", || {
+            Ok(announced(&fs::read_to_string(&log)?, prefix).map(str::to_owned))
+        })
     }
 
     /// Waits until a port answers `GET <path>` with 200.
-    pub(crate) fn wait_until_ready(&mut self, ports: &[u16], path: &str) -> Result<()> {
+    pub(crate) fn wait_until_ready(&mut self, port: u16, path: &str) -> Result<()> {
+        self.wait_until("ready", || {
+            // Until it listens, connecting fails.
+            Ok(answers_ok(port, path).unwrap_or(false).then_some(()))
+        })
+    }
+
+    fn wait_until<T>(
+        &mut self,
+        what: &str,
+        mut probe: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
         let start = Instant::now();
         while start.elapsed() < START_LIMIT {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended with {status}: {}", self.name, self.last_lines());
+            if let Some(found) = probe()? {
+                return Ok(found);
             }
-            if ports
-                .iter()
-                .any(|port| answers_ok(*port, path).unwrap_or(false))
-            {
-                return Ok(());
+            if let Some(status) = self.tether.try_wait()? {
+                bail!("{} ended with {status}: {}", self.name, self.last_lines());
             }
             pause();
         }
         bail!(
-            "{} was not ready within {} s: {}",
+            "{} has not {what} within {} s: {}",
             self.name,
             START_LIMIT.as_secs(),
             self.last_lines()
@@ -92,10 +99,11 @@ impl Running {
 
     /// Asks the program to end, and fails unless it does, with status 0.
     pub(crate) fn terminate(mut self) -> Result<()> {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status()?;
-        ensure!(sent.success(), "cannot send SIGTERM to {}", self.name);
-        let Some(status) = wait_for(&mut self.child, STOP_LIMIT)? else {
+        let Some(command) = self.tether.stdin.as_mut() else {
+            bail!("{} has no tether", self.name);
+        };
+        command.write_all(b"terminate\n")?;
+        let Some(status) = wait_for(&mut self.tether, STOP_LIMIT)? else {
             bail!("still running {} s after SIGTERM", STOP_LIMIT.as_secs());
         };
         ensure!(
@@ -115,69 +123,60 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself; either way there is nothing left to report.
-        if self.child.kill().is_ok() {
-            drop(self.child.wait());
+        // The end of its input is the tether's sign to kill the group and end.
+        drop(self.tether.stdin.take());
+        if !matches!(wait_for(&mut self.tether, KILL_LIMIT), Ok(Some(_))) {
+            println!("{} may still be running: its tether did not end", self.name);
         }
     }
+}
+
+/// The URL after `prefix` in a log. Only in a whole line: it might still be on its way.
+fn announced<'a>(log: &'a str, prefix: &str) -> Option<&'a str> {
+    log.split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .find_map(|line| line.split_once(prefix))
+        .and_then(|(_, rest)| rest.split_whitespace().next())
 }
 
 /// The child's status, unless it is still running at the limit.
 pub(crate) fn wait_for(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
     let start = Instant::now();
-    while start.elapsed() < limit {
+    loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
+        if start.elapsed() >= limit {
+            return Ok(None);
+        }
         pause();
     }
-    Ok(None)
 }
 
-/// Runs a script to its end with `input` as JSON on its standard input, and returns what it printed.
-pub(crate) fn ask(mut command: Command, input: &Value) -> Result<String> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start the script")?;
-    child
-        .stdin
-        .take()
-        .context("no standard input")?
-        .write_all(input.to_string().as_bytes())?;
-    let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "the script ended with {}",
-        output.status
-    );
-    String::from_utf8(output.stdout).context("the script printed something else than text")
-}
-
-/// Like [`ask`], for a script that may hang: with a limit, and with its outputs in files of the folder.
-pub(crate) fn feed(
+/// Runs a script to its end with `input` as JSON on its standard input, and returns what it printed. What it says on
+/// its standard error is in `<folder>/<name>.err`.
+pub(crate) fn ask(
     mut command: Command,
     input: &Value,
     folder: &Path,
     name: &str,
 ) -> Result<String> {
-    let stem = name.replace(' ', "-");
-    let (printed, errors) = (
-        folder.join(format!("{stem}.out")),
-        folder.join(format!("{stem}.err")),
-    );
+    let errors = folder.join(format!("{}.err", name.replace(' ', "-")));
     let mut child = command
         .stdin(Stdio::piped())
-        .stdout(File::create(&printed)?)
+        .stdout(Stdio::piped())
         .stderr(File::create(&errors)?)
         .spawn()
         .context("cannot start the script")?;
-    child
-        .stdin
-        .take()
-        .context("no standard input")?
-        .write_all(input.to_string().as_bytes())?;
+    let mut stdout = child.stdout.take().context("no standard output")?;
+    // Read all the while: a full pipe would stop the script.
+    let printed = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    let written = stdin.write_all(input.to_string().as_bytes());
+    drop(stdin);
     let Some(status) = wait_for(&mut child, SCRIPT_LIMIT)? else {
         child.kill()?;
         child.wait()?;
@@ -185,10 +184,17 @@ pub(crate) fn feed(
     };
     ensure!(
         status.success(),
-        "ended with {status}; see {}",
-        errors.display()
+        "ended with {status}: {}",
+        fs::read_to_string(&errors)?
+            .lines()
+            .last()
+            .unwrap_or_default()
     );
-    Ok(fs::read_to_string(printed)?)
+    written.context("the script did not read its input")?;
+    match printed.join() {
+        Ok(text) => text.context("the script printed something else than text"),
+        Err(_panic) => bail!("the script's output was not read"),
+    }
 }
 
 /// A loopback port that was free a moment ago, for programs that must name theirs before they listen.
@@ -215,5 +221,21 @@ fn answers_ok(port: u16, path: &str) -> Result<bool> {
     reason = "this program has no runtime that could be blocked"
 )]
 fn pause() {
-    std::thread::sleep(Duration::from_millis(50));
+    thread::sleep(Duration::from_millis(20));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_announced_once_its_line_is_whole() {
+        let log = "starting\nINFO: listening on http://127.0.0.1:41 (stop with Ctrl-C)\n";
+        assert_eq!(announced(log, "listening on "), Some("http://127.0.0.1:41"));
+        assert_eq!(announced(log, "serving at "), None);
+        assert_eq!(
+            announced("listening on http://127.0.0.1:4", "listening on "),
+            None
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use super::TextFile;
 
 const ARCHITECTURE: &str = "docs/architecture.md";
+const FAILURES: &str = "docs/failures.md";
 const README: &str = "README.md";
 const EXAMPLE: &str = "<!-- example: ";
 
@@ -78,6 +79,39 @@ fn function_exists(files: &[TextFile], name: &str) -> bool {
     files
         .iter()
         .any(|file| file.path.ends_with(".rs") && file.text.contains(&declaration))
+}
+
+/// In `docs/failures.md`, the last cell of every row of a table holds names of tests in backticks.
+pub(super) fn failure_faults(files: &[TextFile]) -> Vec<String> {
+    let Some(document) = find(files, FAILURES) else {
+        return vec![format!("{FAILURES} is missing")];
+    };
+    let mut faults = Vec::new();
+    let mut rows = 0_usize;
+    let lines: Vec<&str> = document.text.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        // The row above the rule is the head of a table.
+        let is_rule = |line: &&str| line.starts_with("| ---");
+        if !line.starts_with('|') || is_rule(line) || lines.get(index + 1).is_some_and(is_rule) {
+            continue;
+        }
+        rows += 1;
+        let cell = line.trim_end_matches([' ', '|']).rsplit('|').next();
+        let names: Vec<&str> = cell.unwrap_or("").split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            faults.push(format!("{FAILURES}:{}: the row names no test", index + 1));
+        }
+        for name in names.iter().filter(|name| !function_exists(files, name)) {
+            faults.push(format!(
+                "{FAILURES}:{}: there is no test `{name}`",
+                index + 1
+            ));
+        }
+    }
+    if rows == 0 {
+        faults.push(format!("{FAILURES}: no table"));
+    }
+    faults
 }
 
 /// In `README.md`, the code block after `<!-- example: path#name -->` is the text of that file between the lines
@@ -177,6 +211,20 @@ mod tests {
         let faults = invariant_faults(&[file(ARCHITECTURE, text), file("a.rs", SOURCE)]);
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(invariant_faults(&[]).len() == 1);
+    }
+
+    #[test]
+    fn every_row_of_a_failure_names_tests_that_exist() {
+        let table = |cells: &str| {
+            let text = format!("# F\n\n| what | tests |\n| --- | --- |\n| disk | {cells} |\n");
+            failure_faults(&[file(FAILURES, &text), file("a.rs", SOURCE)])
+        };
+        assert_eq!(table("`held`"), Vec::<String>::new());
+        for bad in ["`held`, `gone`", "held", ""] {
+            assert_eq!(table(bad).len(), 1, "{bad}");
+        }
+        assert_eq!(failure_faults(&[file(FAILURES, "# F\n")]).len(), 1);
+        assert_eq!(failure_faults(&[]).len(), 1);
     }
 
     #[test]

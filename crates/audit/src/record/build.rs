@@ -66,7 +66,7 @@ impl Record {
         Some(record)
     }
 
-    /// Who asked for what, and what was decided.
+    /// Who asked from where for what, and what was decided.
     fn with_call(mut self, fields: &DraftFields) -> Self {
         let log_contents = fields.route.as_ref().is_some_and(|route| {
             self.resource = Some(route.resource().to_owned());
@@ -82,6 +82,7 @@ impl Record {
             .as_ref()
             .map(|call| CallRecord::of(call, log_contents));
         self.decision = fields.decision.as_ref().map(DecisionRecord::of);
+        self.peer = fields.peer.map(|peer| peer.to_string());
         self.trace = fields.trace.as_ref().map(|trace| trace.traceparent.clone());
         self
     }
@@ -116,7 +117,6 @@ impl Record {
             let mut record = Self::of_request(kind, fields, time)?;
             if kind != RecordKind::Outcome {
                 record = record.with_call(fields);
-                record.peer = fields.peer.map(|peer| peer.to_string());
                 record.anonymous = nobodys(fields);
             }
             let after = |at: Timestamp| millis(at.since(fields.started));

@@ -5,7 +5,10 @@ use gatewright_core::{DraftCall, DraftDecision, DraftRefusal, Principal, Who};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{chain::Digest, text::bounded};
+use crate::{
+    chain::Digest,
+    text::{bounded, plain_json},
+};
 
 /// Arguments that a server's profile puts into the log are written up to this size, in bytes; larger ones leave
 /// their digest and size only.
@@ -67,10 +70,8 @@ impl ContentRecord {
     }
 }
 
-/// The same JSON without line breaks: outside of strings they are white space, inside they are escaped.
 fn one_line(json: &[u8]) -> Option<Box<RawValue>> {
-    let text = std::str::from_utf8(json).ok()?.replace(['\n', '\r'], " ");
-    RawValue::from_string(text).ok()
+    RawValue::from_string(plain_json(std::str::from_utf8(json).ok()?)).ok()
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -113,7 +114,7 @@ impl CallRecord {
 
 fn id(json: &str) -> Option<Box<RawValue>> {
     let text = if json.len() <= LONGEST_ID {
-        json.to_owned()
+        plain_json(json)
     } else {
         serde_json::to_string(&bounded(json)).ok()?
     };

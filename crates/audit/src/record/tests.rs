@@ -2,6 +2,7 @@ use gatewright_core::{
     Draft, DraftCall, DraftDecision, Effect, Refused, ServerName, SnapshotVersion, TenantId,
     Timestamp, TraceContext,
 };
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -78,6 +79,14 @@ async fn the_form_of_a_refusal() {
     draft.refuse(refused, Some("forbidden by `no-bots`".to_owned()));
     let record = Record::ended(&draft, complete(), Some(after(5)), after(5)).unwrap();
     assert!(!record.is_anonymous());
+    insta::assert_snapshot!(record.to_json());
+}
+
+#[tokio::test]
+async fn the_form_of_an_answer_that_needed_no_admission() {
+    let draft = draft(PAY, false).await;
+    draft.fill(|fields| (fields.decision, fields.call) = (None, None));
+    let record = Record::ended(&draft, complete(), Some(after(5)), after(5)).unwrap();
     insta::assert_snapshot!(record.to_json());
 }
 
@@ -166,7 +175,7 @@ async fn texts_of_callers_are_bounded() {
     assert!(record.to_json().len() < 3_000, "{}", record.to_json().len());
     let target = json(&record)["call"]["target"].as_str().unwrap().to_owned();
     assert!(
-        target.ends_with("… (and 99488 bytes more)"),
+        target.contains("… (and 99488 bytes more; SHA-256 of all: "),
         "{}",
         target.len()
     );
@@ -201,4 +210,44 @@ async fn of_a_delegation_the_agent_acts_for_the_user() {
 fn a_draft_without_route_makes_no_record() {
     let draft = Draft::new(reference(), start());
     assert!(Record::admitted(&draft, start()).is_none());
+}
+
+proptest! {
+    #[test]
+    fn no_text_of_anybody_breaks_the_form_of_a_record(
+        texts in proptest::array::uniform4(any::<String>()), contents in any::<String>(), long in 0_usize..2_000,
+    ) {
+        let [method, target, policy, detail] = &texts;
+        let draft = Draft::new(reference(), start());
+        let contents = serde_json::to_string(&contents).unwrap();
+        draft.fill(|fields| {
+            fields.route = Some(route().map_profile(|profile| profile.log_contents = true));
+            fields.call = Some(DraftCall {
+                kind: gatewright_core::CallKind::Request,
+                era: gatewright_wire::Era::Modern,
+                method: Some(method.as_str().into()),
+                target: Some(format!("{target}{}", "\u{2028}".repeat(long)).into()),
+                id: Some(contents.as_str().into()),
+                message: contents.clone().into(),
+                arguments: Some(contents.clone().into()),
+            });
+            fields.decision = Some(DraftDecision {
+                effect: Effect::Deny,
+                policies: vec![policy.clone()],
+                reason: Some(detail.clone()),
+                snapshot: SnapshotVersion(1),
+            });
+            fields.credential = Some(detail.clone());
+        });
+        draft.refuse(Refused { layer: "policy", code: "denied" }, Some(detail.clone()));
+        let text = Record::ended(&draft, complete(), None, start()).unwrap().to_json();
+        prop_assert_eq!(text.lines().count(), 1);
+        prop_assert!(!text.contains(|c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c)), "{}", text);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(value.to_string().len(), text.len(), "no name twice: {}", text);
+        prop_assert_eq!(&value["kind"], "refused");
+        prop_assert_eq!(&value["decision"]["policies"][0], &crate::text::bounded(policy));
+        let kept: Value = serde_json::from_str(&contents).unwrap();
+        prop_assert_eq!(&value["call"]["arguments"]["json"], &kept);
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    AppendError, CheckpointKey, LoadKeyError, Record,
+    AppendError, CheckpointKey, LoadKeyError, PublicKey, Record,
     disk::{Disk, RealDisk},
     layout,
 };
@@ -160,8 +160,7 @@ impl SegmentFilesBuilder {
         let lock = lock(&dir, &self.writer)?;
         let key_path = self.key.unwrap_or_else(|| layout::default_key(&dir));
         let key = CheckpointKey::load_or_create(&key_path)?;
-        let public = layout::public_key(&dir, &self.writer);
-        fs::write(&public, key.public().to_pem()).map_err(failed(&public))?;
+        publish(&dir, &self.writer, key.public()).map_err(failed(&dir))?;
         if let Some(checkpoint) = recover::last_checkpoint(&dir, &self.writer)? {
             recover::hold_against(&dir, &self.writer, &checkpoint)?;
         }
@@ -191,6 +190,18 @@ impl SegmentFilesBuilder {
         };
         SegmentFiles::start(shared)
     }
+}
+
+/// Puts the public key beside the log. One that was there before stays under another name: after a restore that
+/// left the key out, what the old one signed must not look forged.
+fn publish(dir: &Path, writer: &str, key: PublicKey) -> io::Result<()> {
+    let path = layout::public_key(dir, writer);
+    if let Ok(before) = PublicKey::load(&path)
+        && before != key
+    {
+        fs::rename(&path, layout::former_public_key(dir, writer, &before.id()))?;
+    }
+    fs::write(&path, key.to_pem())
 }
 
 /// The chains of this writer that are on the disk.

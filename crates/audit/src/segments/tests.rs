@@ -179,6 +179,33 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
+async fn a_log_whose_key_was_lost_stays_sound_and_the_change_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let log = log(dir.path()).open().unwrap();
+        append(&log).await.unwrap();
+        drop(log);
+        // As after a restore from a backup that leaves keys out.
+        fs::remove_file(layout::default_key(dir.path())).unwrap();
+    }
+    let report = sound(dir.path());
+    assert_eq!(report.checkpoints, 2);
+    let notes = report.notes.join("\n");
+    assert!(
+        notes.contains("from line 2 of its checkpoints on another key signs"),
+        "{notes}"
+    );
+    // Who knows the first key only trusts nothing that the second one signed.
+    let keys = layout::public_keys(dir.path()).unwrap();
+    let former = keys
+        .iter()
+        .find(|(_, path)| *path != layout::public_key(dir.path(), "local"));
+    let former = crate::PublicKey::load(&former.unwrap().1).unwrap();
+    let options = VerifyOptions::default().public_key(former);
+    assert!(!verify(dir.path(), &options).unwrap().is_sound());
+}
+
+#[tokio::test]
 async fn an_empty_segment_is_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path()).open().unwrap();

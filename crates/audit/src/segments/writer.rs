@@ -198,5 +198,8 @@ impl Unsynced {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::StorageFull
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -103,6 +103,7 @@ impl Points {
         let file = File::open(&path).map_err(failed)?;
         let mut lines = Lines::with_longest(file, LONGEST_CHECKPOINT);
         let mut last = None;
+        let mut signed_by: Option<PublicKey> = None;
         for number in 1.. {
             let checkpoint = match lines.advance().map_err(failed)? {
                 Next::End | Next::Unfinished => break,
@@ -111,14 +112,23 @@ impl Points {
                     .ok()
                     .and_then(Checkpoint::parse),
             };
+            let by = checkpoint.as_ref().and_then(|checkpoint| {
+                // The key of the line before is the likely one.
+                let keys = signed_by.iter().chain(keys);
+                keys.copied().find(|key| checkpoint.is_signed_by(key))
+            });
             let problem = match checkpoint {
                 None => Problem::BadCheckpoint,
-                Some(checkpoint)
-                    if !keys.is_empty() && !keys.iter().any(|key| checkpoint.is_signed_by(key)) =>
-                {
-                    Problem::CheckpointUnsigned
-                }
+                Some(_) if by.is_none() && !keys.is_empty() => Problem::CheckpointUnsigned,
                 Some(checkpoint) => {
+                    if signed_by.is_some_and(|before| by != Some(before)) {
+                        report.notes.push(format!(
+                            "{writer}: from line {number} of its checkpoints on another key signs, {}: whether the \
+                             change was meant, the log cannot say",
+                            checkpoint.key_id()
+                        ));
+                    }
+                    signed_by = by;
                     report.checkpoints += 1;
                     if self.kept < MOST_POINTS {
                         self.add(&checkpoint, false);
@@ -171,8 +181,7 @@ fn keys(
         source,
     };
     let mut keys = Vec::new();
-    for writer in layout::writers_with(dir, "checkpoint-key.", ".pub").map_err(failed)? {
-        let path = layout::public_key(dir, &writer);
+    for (writer, path) in layout::public_keys(dir).map_err(failed)? {
         match PublicKey::load(&path) {
             Ok(key) => keys.push(key),
             Err(_) => report.findings.push(Finding {

@@ -22,7 +22,7 @@ pub(super) enum PolicyCommand {
         gatewright policy explain --as 'agent:report-bot for user:alice' \\\n    \
         --call '{\"method\":\"resources/read\",\"params\":{\"uri\":\"file:///a\"}}'"
     )]
-    Explain(explain::ExplainArgs),
+    Explain(Box<explain::ExplainArgs>),
     /// Print the Cedar schema that hand-written policies are held against (works offline)
     Schema,
 }

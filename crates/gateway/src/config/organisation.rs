@@ -12,6 +12,7 @@ use gatewright_core::{
     AuditClass, Clock as _, ScopeRule, ServerName, Subject, SystemClock, TenantId, UnknownMethods,
     access::{Grant, Pattern, Role},
 };
+use gatewright_jose::Algorithm;
 use gatewright_policy_cedar::{CedarEngine, ToolFacts};
 use gatewright_upstream::{EraSetting, Timeouts};
 use url::Url;
@@ -63,8 +64,8 @@ pub struct Issuer {
     pub issuer: String,
     /// Where its keys are, if its metadata is not to be asked.
     pub jwks_url: Option<Url>,
-    /// Algorithms that it may sign with, by their JOSE names; every asymmetric one if empty.
-    pub algorithms: Vec<String>,
+    /// Algorithms that it may sign with; every asymmetric one if empty.
+    pub algorithms: Vec<Algorithm>,
     /// Whether tokens may have `typ: JWT` or none, as providers older than RFC 9068 send.
     pub accept_plain_jwt: bool,
     /// The claim that names the person; `sub` if not set.

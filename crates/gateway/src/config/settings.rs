@@ -21,7 +21,7 @@ use super::{
 
 /// What the operator of the process decides. Paths are absolute or relative to the working directory; in the file
 /// they are relative to the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// The file they were read from.
@@ -109,25 +109,30 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+impl Limits {
+    /// What is not set.
+    pub(crate) const DEFAULT: Self = Self {
+        body_bytes: 4 << 20,
+        body_depth: 64,
+        header_bytes: 32 << 10,
+        headers: 100,
+        header_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(10),
+        answer_bytes: 32 << 20,
+        connections: 4096,
+        streams: 100,
+        drain: Duration::from_secs(30),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body_bytes: 4 << 20,
-            body_depth: 64,
-            header_bytes: 32 << 10,
-            headers: 100,
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(10),
-            answer_bytes: 32 << 20,
-            connections: 4096,
-            streams: 100,
-            drain: Duration::from_secs(30),
-        }
+        Self::DEFAULT
     }
 }
 
 /// Connections that we make.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outbound {
     /// Private networks where servers and issuers may be.
     pub allow: Vec<IpNet>,

@@ -12,11 +12,11 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::metrics::Counted;
 
-/// An answer's body that is counted while it is under way, and that ends with a drain if it would stand otherwise.
+/// An answer's body that is counted while it is under way, and that is ended if it would stand otherwise.
 pub(crate) struct Watched {
     body: AnswerBody,
     _open: Option<Counted>,
-    end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    ends: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Watched {
@@ -25,17 +25,21 @@ impl Watched {
         Self {
             body,
             _open: None,
-            end: None,
+            ends: Vec::new(),
         }
     }
 
-    /// A body that is under way; it ends with `end`.
-    pub(crate) fn stream(body: AnswerBody, open: Counted, end: Option<CancellationToken>) -> Self {
-        let end = end.map(|token| Box::pin(token.cancelled_owned()));
+    /// A body that is under way; it ends with any of these.
+    pub(crate) fn stream(
+        body: AnswerBody,
+        open: Counted,
+        ends: impl Iterator<Item = CancellationToken>,
+    ) -> Self {
+        let ends = ends.map(|token| Box::pin(token.cancelled_owned()));
         Self {
             body,
             _open: Some(open),
-            end,
+            ends: ends.collect(),
         }
     }
 }
@@ -52,10 +56,12 @@ impl Body for Watched {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        match &mut self.end {
-            Some(end) => end.as_mut().poll(context).map(|()| None),
-            None => Poll::Pending,
+        for end in &mut self.ends {
+            if end.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
         }
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

@@ -153,8 +153,9 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes)
-        // A client that has sent everything may close its half and still wants the answer.
-        .half_close(true);
+        // Whoever closes their half has gone. Without that, nobody would know until the next byte for them: neither the
+        // server whose call that cancels (2026-07-28), nor we, who hold their standing streams.
+        .half_close(false);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)

@@ -13,12 +13,16 @@ fn settings() -> Settings {
     Settings::parse(text, Path::new("/x")).unwrap()
 }
 
+fn organisation() -> Organisation {
+    let text = "[[issuers]]\nissuer = 'https://idp.example'\n\
+        [[servers]]\nname = 'billing'\nurl = 'https://billing.example/mcp'\n";
+    Organisation::parse(text, &settings()).unwrap()
+}
+
 fn shared() -> Shared {
     let settings = settings();
     let routing = Routing::default();
-    routing
-        .replace(&Organisation::parse("", &settings).unwrap(), &settings)
-        .unwrap();
+    routing.replace(&organisation(), &settings).unwrap();
     Shared {
         hosts: Hosts::new(&settings.public_url, &settings.allowed_hosts),
         origins: settings.allowed_origins,
@@ -35,11 +39,7 @@ async fn says(what: &'static str) -> Result<Response<AnswerBody>, Infallible> {
 }
 
 async fn send(request: Request<Empty<Bytes>>) -> (u16, String) {
-    let edge = Edge::new(
-        service_fn(|_| says("stack")),
-        service_fn(|_| says("metadata")),
-        shared(),
-    );
+    let edge = Edge::new(service_fn(|_| says("stack")), shared());
     let peer = SocketAddr::from(([192, 0, 2, 1], 1));
     let Ok(answer) = edge.answer(request, peer).await;
     let status = answer.status().as_u16();
@@ -151,29 +151,73 @@ async fn metadata_is_for_every_origin() {
         ("host", "gw.example"),
         ("origin", "https://anywhere.example"),
     ];
-    let (status, body) = get(&format!("{METADATA}/mcp/x"), &headers).await;
-    assert_eq!((status, body.as_str()), (200, "metadata"));
+    let (status, body) = get(&format!("{METADATA}/mcp/billing"), &headers).await;
+    let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(document["resource"], "https://gw.example/mcp/billing");
+    assert_eq!(
+        document["authorization_servers"],
+        serde_json::json!(["https://idp.example"])
+    );
+    for unknown in ["", "/", "/mcp/x", "x", "/t/default/mcp/billing"] {
+        let (status, body) = get(&format!("{METADATA}{unknown}"), &headers).await;
+        assert_eq!(status, 404, "{unknown}: {body}");
+    }
+}
+
+/// A body that never says anything; standing, or the answer of a call.
+fn silent(standing: bool) -> Response<AnswerBody> {
+    let frames = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
+    let mut answer = Response::new(AnswerBody::wrap(StreamBody::new(frames)));
+    if standing {
+        answer.extensions_mut().insert(Standing);
+    }
+    answer
+}
+
+async fn stays_open(body: &mut Watched) -> bool {
+    let frame = tokio::time::timeout(std::time::Duration::from_millis(10), body.frame());
+    frame.await.is_err()
 }
 
 #[tokio::test]
 async fn a_drain_ends_standing_streams_and_no_others() {
-    let stream = || {
-        let frames = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
-        AnswerBody::wrap(StreamBody::new(frames))
-    };
     let shared = shared();
-    let draining = shared.draining.clone();
-    let mut standing = Response::new(stream());
-    standing.extensions_mut().insert(Standing);
-    let standing = shared.watch(standing).into_body();
-    let mut call = shared.watch(Response::new(stream())).into_body();
+    let standing = shared.watch(silent(true), None).into_body();
+    let mut call = shared.watch(silent(false), None).into_body();
     assert!(shared.metrics.text(0).contains("gatewright_open_answers 2"));
-    draining.cancel();
+    shared.draining.cancel();
     assert!(standing.collect().await.unwrap().to_bytes().is_empty());
-    let open = tokio::time::timeout(std::time::Duration::from_millis(10), call.frame()).await;
-    assert!(open.is_err());
+    assert!(stays_open(&mut call).await);
     drop(call);
     assert!(shared.metrics.text(0).contains("gatewright_open_answers 0"));
+}
+
+#[tokio::test]
+async fn a_reload_without_the_server_ends_its_standing_streams_and_no_others() {
+    let edge = Edge::new(
+        service_fn(|request: Request<Empty<Bytes>>| async move {
+            Ok::<_, Infallible>(silent(request.method() == http::Method::GET))
+        }),
+        shared(),
+    );
+    let open = async |method: &str| {
+        let request = Request::builder()
+            .method(method)
+            .uri("https://gw.example/mcp/billing");
+        let request = request.body(Empty::new()).unwrap();
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1));
+        let Ok(answer) = edge.answer(request, peer).await;
+        answer.into_body()
+    };
+    let (mut standing, mut call) = (open("GET").await, open("POST").await);
+    let routing = &edge.shared.routing;
+    routing.replace(&organisation(), &settings()).unwrap();
+    assert!(stays_open(&mut standing).await, "nothing has changed");
+    let nothing = Organisation::parse("", &settings()).unwrap();
+    routing.replace(&nothing, &settings()).unwrap();
+    assert!(standing.collect().await.unwrap().to_bytes().is_empty());
+    assert!(stays_open(&mut call).await);
 }
 
 #[tokio::test]
@@ -183,7 +227,7 @@ async fn answers_are_counted_by_what_became_of_them() {
     let refusing = service_fn(|_: Request<Full<Bytes>>| async {
         Ok::<_, Infallible>(gatewright_core::miswired("policy", "Principal"))
     });
-    let edge = Edge::new(refusing, service_fn(|_| says("metadata")), shared);
+    let edge = Edge::new(refusing, shared);
     let request = Request::get("/mcp/x")
         .header("host", "gw.example")
         .body(Full::default())

@@ -458,7 +458,7 @@ async fn an_explanation_names_policies_halves_and_roles() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     /// Invariant 4: hidden means never callable, whatever the policies are.
     #[test]

@@ -1,8 +1,14 @@
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::atomic::Ordering,
+    task::{Context, Waker},
+};
 
 use cedar_policy::Entities;
 use gatewright_core::{Clock, ServerName};
 use gatewright_policy::Explain;
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -110,6 +116,13 @@ async fn unscoped_policies_are_named_and_in_every_slice() {
         permit(principal, action, resource in Gatewright::Server::"billing");"#,
     );
     assert_eq!(engine.unscoped().collect::<Vec<_>>(), ["wide", "typed"]);
+    assert_eq!(
+        engine.warnings(),
+        [
+            "2 of 3 policies limit neither principal nor resource, so every call of their actions evaluates them: \
+             `wide`, `typed`"
+        ]
+    );
     assert_eq!(slice(&engine, &ann().await, &tool("t", "{}")).await, 3);
     assert_eq!(
         slice(
@@ -122,39 +135,166 @@ async fn unscoped_policies_are_named_and_in_every_slice() {
     );
 }
 
-#[tokio::test]
-async fn slices_and_the_whole_set_decide_alike() {
-    let whole = format!(
-        r#"
-        permit(principal in Gatewright::Group::"{IDP}|g1", action, resource);
-        permit(principal == Gatewright::User::"{IDP}|ann", action == Gatewright::Action::"see", resource);
-        permit(principal, action == Gatewright::Action::"tools/call", resource in Gatewright::Server::"billing");
-        forbid(principal is Gatewright::User in Gatewright::Group::"{IDP}|g2", action, resource is Gatewright::Tool)
-            when {{ resource.name like "x*" }};
-        forbid(principal, action, resource == Gatewright::Tool::"billing/no");
-        forbid(principal, action in [Gatewright::Action::"call"], resource is Gatewright::Tool in Gatewright::Server::"billing")
-            when {{ resource.name == "y" }};
-        "#
-    );
-    let engine = written(&whole);
-    let of = |groups: &[&str]| {
-        Identity::user(party("ann").with_groups(groups.iter().map(|name| group(name))))
+/// Scopes as they are written, and whether each holds for ann, of these groups, and a tool of `billing`.
+type Written<T> = (&'static str, fn(&T) -> bool);
+
+const PRINCIPALS: [Written<Vec<u8>>; 6] = [
+    ("principal", |_| true),
+    ("principal is Gatewright::User", |_| true),
+    ("principal is Gatewright::Agent", |_| false),
+    (
+        r#"principal == Gatewright::User::"https://idp.example.com|ann""#,
+        |_| true,
+    ),
+    (
+        r#"principal in Gatewright::Group::"https://idp.example.com|g1""#,
+        |groups| groups.contains(&1),
+    ),
+    (
+        r#"principal is Gatewright::User in Gatewright::Group::"https://idp.example.com|g2""#,
+        |groups| groups.contains(&2),
+    ),
+];
+
+const ACTIONS: [Written<&str>; 6] = [
+    ("action", |_| true),
+    (r#"action == Gatewright::Action::"see""#, |a| *a == "see"),
+    (r#"action == Gatewright::Action::"tools/call""#, |a| {
+        *a == "tools/call"
+    }),
+    (r#"action in Gatewright::Action::"call""#, |a| {
+        *a == "tools/call"
+    }),
+    (
+        r#"action in [Gatewright::Action::"see", Gatewright::Action::"call", Gatewright::Action::"tools/call"]"#,
+        |_| true,
+    ),
+    (
+        r#"action in [Gatewright::Action::"connect", Gatewright::Action::"prompts/get"]"#,
+        |_| false,
+    ),
+];
+
+const RESOURCES: [Written<&str>; 7] = [
+    ("resource", |_| true),
+    ("resource is Gatewright::Tool", |_| true),
+    (r#"resource == Gatewright::Tool::"billing/a""#, |t| {
+        *t == "a"
+    }),
+    (r#"resource in Gatewright::Server::"billing""#, |_| true),
+    (
+        r#"resource is Gatewright::Tool in Gatewright::Server::"billing""#,
+        |_| true,
+    ),
+    (r#"resource in Gatewright::Server::"other""#, |_| false),
+    (r#"resource == Gatewright::Tool::"other/a""#, |_| false),
+];
+
+/// Effect, principal, action, resource: indices into the tables.
+type Drawn = (bool, usize, usize, usize);
+
+fn policy_text((permits, p, a, r): Drawn) -> String {
+    let effect = if permits { "permit" } else { "forbid" };
+    let (principal, action, resource) = (PRINCIPALS[p].0, ACTIONS[a].0, RESOURCES[r].0);
+    format!("{effect}({principal}, {action}, {resource});\n")
+}
+
+/// What all policies together say, without any index.
+fn expected(all: &[Drawn], groups: &Vec<u8>, action: &'static str, tool: &'static str) -> bool {
+    let matching = |permits| {
+        all.iter().any(|(effect, p, a, r)| {
+            *effect == permits
+                && PRINCIPALS[*p].1(groups)
+                && ACTIONS[*a].1(&action)
+                && RESOURCES[*r].1(&tool)
+        })
     };
-    for (groups, name, allowed) in [
-        (&[] as &[&str], "a", true),
-        (&[], "xa", true),
-        (&["g2"], "xa", false),
-        (&["g1", "g2"], "a", true),
-        (&["g1"], "no", false),
-        (&["g1"], "y", false),
-    ] {
-        let ann = principal(of(groups)).await;
-        assert_eq!(
-            allows(&engine, &ann, &tool(name, "{}")).await,
-            allowed,
-            "{groups:?} {name}"
-        );
+    matching(true) && !matching(false)
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    // More permits than denials: otherwise nearly everything is denied.
+    (
+        prop::bool::weighted(0.75),
+        0..PRINCIPALS.len(),
+        0..ACTIONS.len(),
+        0..RESOURCES.len(),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn slices_and_the_whole_set_decide_alike(
+        all in prop::collection::vec(drawn(), 1..12), groups in prop::sample::subsequence(vec![1, 2], 0..=2),
+    ) {
+        // What can never match, as a tool in an action on prompts, is refused as a mistake.
+        let all: Vec<Drawn> = all
+            .into_iter()
+            .filter(|(_, _, a, r)| *a != 5 || [0, 3, 5].contains(r))
+            .collect();
+        let text: String = all.iter().copied().map(policy_text).collect();
+        let engine = written(&text);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let groups_of_ann = groups.iter().map(|number| group(&format!("g{number}")));
+            let ann = principal(Identity::user(party("ann").with_groups(groups_of_ann))).await;
+            for name in ["a", "b"] {
+                let sees = expected(&all, &groups, "see", name);
+                let calls = sees && expected(&all, &groups, "tools/call", name);
+                prop_assert_eq!(shows(&engine, &ann, ItemKind::Tool, name).await, sees, "see {}: {}", name, &text);
+                prop_assert_eq!(allows(&engine, &ann, &tool(name, "{}")).await, calls, "call {}: {}", name, &text);
+            }
+            Ok(())
+        })?;
     }
+}
+
+fn kept(engine: &CedarEngine) -> usize {
+    engine.answers.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn names_that_callers_make_up_fill_no_memory() {
+    let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["t*"]}]));
+    let ann = ann().await;
+    for number in 0..50 {
+        assert!(!allows(&engine, &ann, &tool(&format!("no{number}"), "{}")).await);
+    }
+    let long = format!("t{}", "x".repeat(300));
+    assert!(allows(&engine, &ann, &tool(&long, "{}")).await);
+    assert_eq!(kept(&engine), 0);
+    assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
+    assert!(!shows(&engine, &ann, ItemKind::Tool, "no").await);
+    assert_eq!(kept(&engine), 2, "what there is, and what a server names");
+    assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
+    assert!(!shows(&engine, &ann, ItemKind::Tool, "no").await);
+    assert_eq!(kept(&engine), 2);
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_before_there_are_too_many() {
+    let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["t*"]}]));
+    let ann = ann().await;
+    engine.answers.store(usize::MAX, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
+        assert!(!allows(&engine, &ann, &tool("no", "{}")).await);
+    }
+    assert!(kept(&engine) < 3);
+}
+
+#[tokio::test]
+async fn a_long_list_leaves_the_thread_to_others() {
+    let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["t*"]}]));
+    let ann = ann().await;
+    let names = vec!["t"; 1_000];
+    let mut filtered = pin!(engine.visible(&ann, ann.route(), ItemKind::Tool, &names));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(filtered.as_mut().poll(&mut context).is_pending());
+    let shown = filtered.await.shown;
+    assert_eq!(shown, vec![true; 1_000]);
 }
 
 #[tokio::test]

@@ -265,6 +265,28 @@ async fn session_statuses_pass() {
 }
 
 #[tokio::test]
+async fn a_legacy_call_whose_stream_can_be_taken_up_again_is_not_cancelled() {
+    let server = answering(|request| match request.json()["method"].as_str() {
+        Some("tools/call") => Answer::event_stream(["id: 1\ndata:\n\n"]).hanging(),
+        _ => Answer::status(202),
+    })
+    .await;
+    let upstream = upstream(&server, EraSetting::Legacy);
+    let answer = upstream
+        .clone()
+        .oneshot(permit(legacy(&call())).await)
+        .await;
+    let mut body = answer.unwrap().into_body();
+    let frame = body.frame().await.unwrap().unwrap();
+    assert!(frame.data_ref().unwrap().starts_with(b"id: 1"));
+    drop(body);
+    // A cancellation would be one of these.
+    upstream.tasks().close();
+    upstream.tasks().wait().await;
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_legacy_call_that_nobody_waits_for_is_cancelled() {
     for answer in [
         Answer::event_stream([": working\n\n"]).hanging(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use gatewright_core::{ServerName, SnapshotVersion, Subject, TenantId, access::Pattern};
 use gatewright_egress::{Class, Egress, Forbidden};
+use gatewright_jose::Algorithm;
 use gatewright_policy_cedar::ToolFacts;
 use gatewright_upstream::Timeouts;
 use url::Url;
@@ -18,11 +19,6 @@ use crate::config::{
     document::{Item, Problems, Table},
     settings::shown,
 };
-
-/// What access tokens may be signed with.
-const ALGORITHMS: [&str; 9] = [
-    "ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
-];
 
 pub(super) struct Reader<'a, 't> {
     pub(super) settings: &'a Settings,
@@ -127,15 +123,19 @@ impl<'a, 't> Reader<'a, 't> {
                 .jwks_url
                 .as_deref()
                 .and_then(|url| self.fetched_url(url, item.at(&["jwks_url"])));
-            for algorithm in &item.value.algorithms {
-                if !ALGORITHMS.contains(&algorithm.as_str()) {
-                    let what = format!("`{algorithm}` is no algorithm for access tokens");
+            let mut algorithms = Vec::new();
+            for name in &item.value.algorithms {
+                let Some(algorithm) = Algorithm::from_name(name) else {
+                    let what = format!("`{name}` is no algorithm for access tokens");
+                    let known = Algorithm::ALL.map(Algorithm::name).join(", ");
                     self.problems.add(
                         item.at(&["algorithms"]),
                         what,
-                        format!("use some of {}", ALGORITHMS.join(", ")),
+                        format!("use some of {known}"),
                     );
-                }
+                    continue;
+                };
+                algorithms.push(algorithm);
             }
             for (key, claim) in [
                 ("user_claim", &item.value.user_claim),
@@ -156,7 +156,7 @@ impl<'a, 't> Reader<'a, 't> {
             issuers.push(Issuer {
                 issuer: form.issuer,
                 jwks_url,
-                algorithms: form.algorithms,
+                algorithms,
                 accept_plain_jwt: form.accept_plain_jwt,
                 user_claim: form.user_claim,
                 groups_claim: form.groups_claim,

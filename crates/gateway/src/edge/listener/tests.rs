@@ -206,6 +206,40 @@ async fn a_drain_that_lasts_long_enough_cuts_off() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_when_its_client_has_gone() {
+    let ended = CancellationToken::new();
+    let answer = {
+        let ended = ended.clone();
+        move |_: Request<Incoming>, _: SocketAddr| -> Answering {
+            let guard = ended.clone().drop_guard();
+            let first = futures_util::stream::iter(["first"]);
+            let silence = futures_util::stream::pending();
+            let frames = futures_util::StreamExt::map(
+                futures_util::StreamExt::chain(first, silence),
+                move |text| {
+                    let _held = &guard;
+                    Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(text.as_bytes())))
+                },
+            );
+            let body = Watched::known(AnswerBody::wrap(StreamBody::new(frames)));
+            Box::pin(async { Ok(http::Response::new(body)) })
+        }
+    };
+    let bed = Bed::start(Limits::default(), None, answer).await;
+    let mut stream = bed.connect().await;
+    stream.write_all(GET).await.unwrap();
+    let mut some = Vec::new();
+    while !some.ends_with(b"first") {
+        some.push(stream.read_u8().await.unwrap());
+    }
+    assert!(!ended.is_cancelled(), "the client is still there");
+    drop(stream);
+    timeout(Duration::from_secs(10), ended.cancelled())
+        .await
+        .expect("the answer's body is let go");
+}
+
+#[tokio::test]
 async fn tls_is_spoken_and_both_protocols_are_offered() {
     let dir = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["gw.example".to_owned()]).unwrap();
@@ -240,7 +274,7 @@ async fn tls_is_spoken_and_both_protocols_are_offered() {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.unwrap();
         bed.tasks.spawn(async move { drop(connection.await) });
-        let request = http::Request::get("https://gw.example/mcp/billing");
+        let request = Request::get("https://gw.example/mcp/billing");
         let request = request.body(http_body_util::Empty::<Bytes>::new()).unwrap();
         let answer = sender.send_request(request).await.unwrap();
         assert_eq!(

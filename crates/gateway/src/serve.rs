@@ -1,0 +1,330 @@
+//! A gateway that runs: listeners, the stack, and what a reload or a drain does to them.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use gatewright_audit::SegmentFiles;
+use gatewright_core::InvalidRoute;
+use gatewright_identity::{InvalidIssuer, JwtResolver};
+use gatewright_policy_cedar::TenantEngines;
+use gatewright_upstream::Upstream;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    config::{Organisation, Settings},
+    directory::Directory,
+    edge::{Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Shared},
+    health::{self, Readiness},
+    issuers,
+    keys::OpenKeyError,
+    metrics::Metrics,
+    routing::Routing,
+    sealer::FileSealer,
+    stack::{self, Ingredients},
+};
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] LoadCertificateError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] OpenKeyError),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log in `{}`: {source}", dir.display())]
+    Audit {
+        /// Where it is.
+        dir: PathBuf,
+        /// Why.
+        source: gatewright_audit::OpenLogError,
+    },
+    /// The organisation cannot be served.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Why another organisation was not taken over. What was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] LoadCertificateError),
+    /// The organisation cannot be served.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Why an organisation cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A server cannot be an endpoint.
+    #[error(transparent)]
+    Route(#[from] InvalidRoute),
+    /// An issuer cannot be trusted.
+    #[error(transparent)]
+    Issuer(#[from] InvalidIssuer),
+}
+
+/// A gateway that serves. [`shutdown`](Self::shutdown) drains it; dropping it stops it without waiting.
+pub struct Running {
+    /// Where clients connect.
+    pub public: SocketAddr,
+    /// Where health and metrics are.
+    pub metrics: Option<SocketAddr>,
+    settings: Settings,
+    live: Live,
+    readiness: Readiness,
+    /// Connections of clients.
+    clients: Side,
+    /// Health and metrics, which outlive the drain.
+    health: Side,
+    /// Cancelled when a drain begins.
+    draining: CancellationToken,
+}
+
+/// What a reload replaces, and what a drain closes.
+struct Live {
+    routing: Routing,
+    directory: Directory,
+    engines: TenantEngines,
+    resolver: JwtResolver,
+    certificate: Option<Certificate>,
+    log: SegmentFiles,
+    upstream: Upstream,
+    numbers: Metrics,
+}
+
+/// Tasks that end together.
+struct Side {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stopped_when_dropped: DropGuard,
+}
+
+impl Side {
+    fn new() -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+            _stopped_when_dropped: stop.drop_guard(),
+        }
+    }
+
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Starts to serve. Nothing is fetched: an issuer or a server that is down keeps nobody else from theirs.
+///
+/// # Errors
+/// [`StartError`] when an address, a key, the certificate or the audit log cannot be had.
+pub async fn start(settings: Settings, organisation: Organisation) -> Result<Running, StartError> {
+    let sealer = Arc::new(FileSealer::open(&settings.key_dir)?);
+    let certificate = settings.tls.as_ref().map(Certificate::load).transpose()?;
+    let egress = settings.egress();
+    let (routing, resolver) = (Routing::default(), JwtResolver::new(&egress));
+    let table = routing.plan(&organisation, &settings);
+    routing.publish(table.map_err(PlanError::from)?);
+    resolver.replace(issuers::trusted(&organisation).map_err(PlanError::from)?);
+    let live = Live {
+        directory: Directory::new(&organisation),
+        engines: TenantEngines::new(organisation.engines),
+        log: open_log(&settings)?,
+        upstream: stack::upstream(routing.clone(), &egress),
+        numbers: Metrics::new(),
+        routing,
+        resolver,
+        certificate,
+    };
+    let (clients, health, draining) = (Side::new(), Side::new(), CancellationToken::new());
+    let readiness = Readiness::default();
+
+    let bounds = Bounds {
+        limits: settings.limits,
+        tls: live.certificate.clone(),
+        metrics: live.numbers.clone(),
+        tasks: clients.tasks.clone(),
+        stop: clients.stop.clone(),
+    };
+    let listener = bind(settings.public, bounds).await?;
+    let public = listener.address();
+    let metrics = match settings.metrics {
+        Some(address) => Some(serve_health(address, &live, &readiness, &health).await?),
+        None => None,
+    };
+
+    let shared = Shared {
+        hosts: Hosts::new(&settings.public_url, &settings.allowed_hosts),
+        origins: settings.allowed_origins.clone(),
+        routing: live.routing.clone(),
+        metrics: live.numbers.clone(),
+        draining: draining.clone(),
+    };
+    let ingredients = Ingredients {
+        routing: live.routing.clone(),
+        log: live.log.clone(),
+        resolver: live.resolver.clone(),
+        directory: live.directory.clone(),
+        sealer,
+        engines: live.engines.clone(),
+        upstream: live.upstream.clone(),
+    };
+    let edge = Edge::new(stack::stack(ingredients, &settings), shared);
+    clients
+        .tasks
+        .spawn(listener.serve(move |request, peer| Box::pin(edge.answer(request, peer))));
+    readiness.set(true);
+    Ok(Running {
+        public,
+        metrics,
+        settings,
+        live,
+        readiness,
+        clients,
+        health,
+        draining,
+    })
+}
+
+async fn bind(address: SocketAddr, bounds: Bounds) -> Result<Listener, StartError> {
+    let bound = Listener::bind(address, bounds).await;
+    bound.map_err(|source| StartError::Listen { address, source })
+}
+
+fn open_log(settings: &Settings) -> Result<SegmentFiles, StartError> {
+    let dir = audit_dir(settings);
+    SegmentFiles::builder(&dir)
+        .checkpoint_key(checkpoint_key(settings))
+        .open()
+        .map_err(|source| StartError::Audit { dir, source })
+}
+
+/// Where the audit log of a gateway with these settings is.
+pub(crate) fn audit_dir(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("audit")
+}
+
+/// The key that signs its checkpoints: not where who can write the log could read it.
+pub(crate) fn checkpoint_key(settings: &Settings) -> PathBuf {
+    settings.key_dir.join("checkpoint.pem")
+}
+
+/// The same listener as for clients, with bounds of its own: who scrapes is few, and waits for nothing.
+async fn serve_health(
+    address: SocketAddr,
+    live: &Live,
+    readiness: &Readiness,
+    health: &Side,
+) -> Result<SocketAddr, StartError> {
+    let bounds = Bounds {
+        limits: health::LIMITS,
+        tls: None,
+        // Its own: the gateway's number of connections is that of clients.
+        metrics: Metrics::new(),
+        tasks: health.tasks.clone(),
+        stop: health.stop.clone(),
+    };
+    let listener = bind(address, bounds).await?;
+    let address = listener.address();
+    let log = live.log.clone();
+    let lost = Arc::new(move || log.lost());
+    let router = health::router(readiness.clone(), live.numbers.clone(), lost);
+    let answer = move |request, _peer| health::answer(router.clone(), request);
+    health.tasks.spawn(listener.serve(answer));
+    Ok(address)
+}
+
+impl Running {
+    /// The settings it was started with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where the audit log is.
+    #[must_use]
+    pub fn audit_dir(&self) -> PathBuf {
+        audit_dir(&self.settings)
+    }
+
+    pub(crate) const fn log(&self) -> &SegmentFiles {
+        &self.live.log
+    }
+
+    /// Takes another organisation, and the certificate that the files hold now. Requests under way finish with
+    /// what they began with, but who was switched off loses their open streams.
+    ///
+    /// # Errors
+    /// [`ReloadError`] when it cannot be served; then everything stays as it was.
+    pub fn reload(&self, organisation: Organisation) -> Result<(), ReloadError> {
+        let live = &self.live;
+        // All that can fail comes first.
+        let renewed = live
+            .certificate
+            .as_ref()
+            .map(Certificate::read)
+            .transpose()?;
+        let table = live.routing.plan(&organisation, &self.settings);
+        let table = table.map_err(PlanError::from)?;
+        let trusted = issuers::trusted(&organisation).map_err(PlanError::from)?;
+
+        // Who is switched off or no longer trusted is gone before anything new is allowed.
+        live.directory.replace(&organisation);
+        live.resolver.replace(trusted);
+        live.engines.replace(organisation.engines);
+        live.routing.publish(table);
+        if let (Some(certificate), Some(renewed)) = (&live.certificate, renewed) {
+            certificate.replace(renewed);
+        }
+        live.numbers.reloaded("taken");
+        Ok(())
+    }
+
+    /// Counts a configuration that was not taken.
+    pub(crate) fn reload_refused(&self) {
+        self.live.numbers.reloaded("refused");
+    }
+
+    /// Drains: takes no new connection, ends standing streams, lets calls under way finish for as long as the
+    /// settings say, and closes the audit log.
+    pub async fn shutdown(self) {
+        self.readiness.set(false);
+        self.draining.cancel();
+        self.clients.end().await;
+        let cancellations = self.live.upstream.tasks();
+        cancellations.close();
+        cancellations.wait().await;
+        if let Err(error) = self.live.log.close().await {
+            tracing::error!(%error, "the audit log was not closed as it should be");
+        }
+        self.health.end().await;
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("public", &self.public)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}

