@@ -22,7 +22,7 @@ pub(crate) struct Options {
 
 /// `cargo xtask bench`. Ends with an error if a figure misses its reach.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let target = Metadata::load(None)?.target_directory;
+    let target = Metadata::load()?.target_directory;
     let released = target.join("release");
     if !options.no_build {
         // Each by itself: together, the gateway would be built with features that only the bench asks for.
