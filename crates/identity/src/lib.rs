@@ -2,8 +2,9 @@
 //!
 //! Whoever calls has to prove who they are before anything else is looked at, on every request, and a credential that is
 //! not for this very endpoint proves nothing. The layers know no kind of credential: a [`Resolver`](gatewright_core::Resolver)
-//! does. [`JwtResolver`] takes JWT access tokens of configured issuers, [`Chain`] puts several resolvers in order, and a
-//! closure ([`resolver_fn`](gatewright_core::resolver_fn)) asks whatever a service has already.
+//! does. [`JwtResolver`] takes JWT access tokens of configured issuers, [`ApiKeyResolver`] keys that this installation
+//! issued, [`Chain`] puts several resolvers in order, and a closure ([`resolver_fn`](gatewright_core::resolver_fn)) asks
+//! whatever a service has already.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -52,6 +53,7 @@
 //!
 //! **Fails** closed: without a `Route` it answers 500, and an issuer whose keys cannot be had lets nobody in.
 
+mod api_key;
 mod chain;
 mod challenge;
 mod cors;
@@ -65,6 +67,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use api_key::{
+    ApiKeyId, ApiKeyRecord, ApiKeyResolver, ApiKeyRing, ApiKeys, ApiKeysError, CreateApiKeyError,
+    InvalidApiKeyId, IssuedApiKey, KeyHolder, KeyMac, MacKey, MacKeys, NewApiKey,
+    RevokeApiKeyError,
+};
 pub use chain::Chain;
 pub use jwt::{DiscoverIssuerError, InvalidIssuer, JwtResolver, MapClaimsError, TrustedIssuer};
 pub use layer::IdentityLayer;
