@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut bench = Command::new(released.join("gatewright-bench"));
     if options.micro {
         bench.arg("micro");
+        bench.arg("--folder").arg(target.join("bench-micro"));
     } else {
         bench.args(["run", "--gateway"]);
         bench.arg(released.join("gatewright"));

@@ -117,7 +117,7 @@ fn status(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-fn call_result() -> String {
+pub(crate) fn call_result() -> String {
     let frame = r#"{"jsonrpc":"2.0","id":1000000000,"result":{"resultType":"complete","content":[{"type":"text","text":""}],"isError":false}}"#;
     let text = "The quick brown fox jumps over the lazy dog. ".repeat(RESULT_BYTES / 45 + 1);
     let text: String = text

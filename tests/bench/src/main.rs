@@ -39,6 +39,9 @@ enum Task {
     Run(rows::Options),
     /// Measures single layers within this process
     Micro(micro::Options),
+    /// One of the layers for a number of calls, for `micro`
+    #[command(hide = true)]
+    Span(micro::SpanOptions),
     /// The server behind all of them; ends with its standard input
     Fixture(fixture::Options),
 }
@@ -64,6 +67,7 @@ fn run() -> Result<Vec<String>> {
     match Cli::parse().task {
         Task::Run(options) => rows::run(&options),
         Task::Micro(options) => micro::run(&options).map(|()| Vec::new()),
+        Task::Span(options) => micro::span(&options).map(|()| Vec::new()),
         Task::Fixture(options) => fixture::run(&options).map(|()| Vec::new()),
     }
 }

@@ -1,114 +1,115 @@
-//! Single layers, within this process.
+//! Single layers, within one process: how long each takes, and where valgrind is installed, how many instructions, which
+//! do not depend on what else the machine does.
+
+mod policy;
+mod stages;
+mod valgrind;
 
 use std::{
-    hint::black_box,
-    time::{Duration, Instant},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use gatewright_core::{
-    AnyIdentified, CallBody, Decision, Group, Identity, Outcome, Party, PolicyEngine as _,
-    Principal, Route, Subject, SystemClock, authenticate, resolver_fn,
-};
-use gatewright_policy_cedar::CedarEngine;
-use gatewright_wire::Limits;
-use tokio::runtime::Runtime;
 
-use crate::{
-    load,
-    organisation::{self, CALLER_GROUPS, CHECKED_TOOL, group, server, tool},
-    report::{Report, median},
-};
+pub(crate) use self::policy::policy_ratio;
+use self::stages::{STAGES, Setup};
+use crate::{machine, process::Running, report::Report, tokens::Issuer};
 
-const ISSUER: &str = "http://127.0.0.1/bench";
-const AUDIENCE: &str = "http://127.0.0.1/mcp/server-00";
+/// Calls of the shorter and the longer run under valgrind; what lies between is divided by the difference.
+const CALLS: (u64, u64) = (300, 1_300);
 
 #[derive(Debug, Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Where logs and the figures go
+    #[arg(long, value_name = "DIR")]
+    folder: PathBuf,
+}
 
-pub(crate) fn run(_: &Options) -> Result<()> {
-    let mut report = Report::new(crate::machine::name());
+/// One stage for so many calls; what valgrind is pointed at.
+#[derive(Debug, Args)]
+pub(crate) struct SpanOptions {
+    #[arg(long)]
+    stage: usize,
+    #[arg(long)]
+    calls: u64,
+    #[arg(long)]
+    server: SocketAddr,
+    #[arg(long)]
+    token: String,
+    #[arg(long)]
+    folder: PathBuf,
+}
+
+pub(crate) fn span(options: &SpanOptions) -> Result<()> {
+    let setup = Setup::new(options.server, &options.token, &options.folder)?;
+    setup.run(options.stage, options.calls)
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.folder.exists() {
+        fs::remove_dir_all(&options.folder)?;
+    }
+    fs::create_dir_all(&options.folder)?;
+    let issuer = Issuer::new()?;
+    let keys = options.folder.join("keys.json");
+    fs::write(&keys, issuer.keys().to_string())?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg("fixture")
+        .arg("--keys")
+        .arg(&keys)
+        .stdout(Stdio::piped());
+    let mut fixture = Running::start("fixture", &mut command, &options.folder)?;
+    let server = fixture.announced()?;
+    let token = issuer.token("ann", stages::AUDIENCE)?;
+
+    let mut report = Report::new(machine::name());
+    layers(&mut report, server, &token, &options.folder)?;
     policy_ratio(&mut report)?;
     report.print();
-    Ok(())
+    report.write(&options.folder.join("micro.json"))
 }
 
-/// A decision with few and with many permits.
-pub(crate) fn policy_ratio(report: &mut Report) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    for (permits, name) in [(10, "10"), (1_000, "1000"), (10_000, "10000")] {
-        let engine = CedarEngine::builder()
-            .roles(organisation::roles(permits)?)
-            .grants(organisation::grants(ISSUER))
-            .build()?;
-        let caller = runtime.block_on(caller())?;
-        for (target, figure) in [
-            (tool(0), "policy"),
-            (CHECKED_TOOL.to_owned(), "policy_arguments"),
-        ] {
-            let body = call(&target)?;
-            let decided = runtime.block_on(engine.decide(&caller, body.call()));
-            ensure!(
-                matches!(decided, Decision::Allow { .. }),
-                "the bench's call is denied: {decided:?}"
-            );
-            let nanos = time(&runtime, || engine.decide(&caller, body.call()));
-            report.figure(&format!("{figure}_{name}_us"), nanos / 1000.0);
-        }
+/// What each layer adds to those above it.
+fn layers(report: &mut Report, server: SocketAddr, token: &str, folder: &Path) -> Result<()> {
+    let counts = valgrind::is_installed();
+    if !counts {
+        println!("valgrind is not installed, so instructions are not counted");
     }
-    for figure in ["policy", "policy_arguments"] {
-        let of = |name: &str| report.get(&format!("{figure}_{name}_us"));
-        let (few, many) = (
-            of("10").context("measured")?,
-            of("10000").context("measured")?,
-        );
-        report.figure(&format!("{figure}_ratio_10000_to_10"), many / few);
-    }
-    Ok(())
-}
-
-async fn caller() -> Result<Principal> {
-    let (mut parts, ()) = http::Request::new(()).into_parts();
-    parts.extensions.insert(route()?);
-    let groups = (0..CALLER_GROUPS).map(|number| Group::new(ISSUER, &group(number)));
-    let ann = Party::new(Subject::new(ISSUER, "ann")).with_groups(groups);
-    let resolver = resolver_fn(move |_| Outcome::Identified(Box::new(Identity::user(ann.clone()))));
-    Ok(authenticate(&resolver, &AnyIdentified, &SystemClock, &parts).await?)
-}
-
-fn route() -> Result<Route> {
-    Ok(Route::single(&server(0), AUDIENCE)?)
-}
-
-fn call(name: &str) -> Result<CallBody> {
-    let (parts, ()) = http::Request::post("/mcp").body(())?.into_parts();
-    let text = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{{"text":"hello","count":3}}}}}}"#
+    println!(
+        "{:<24} {:>12} {:>20}",
+        "layer", "ns/call", "instructions/call"
     );
-    Ok(CallBody::parse(
-        &route()?,
-        &parts,
-        text.into(),
-        &Limits::default(),
-    )?)
-}
-
-/// Nanoseconds of one run: the median of several spans of time.
-fn time<F: Future>(runtime: &Runtime, mut run: impl FnMut() -> F) -> f64 {
-    runtime.block_on(async {
-        let mut spans = Vec::new();
-        for _ in 0..11 {
-            let (start, mut runs) = (Instant::now(), 0_u64);
-            while start.elapsed() < Duration::from_millis(50) {
-                for _ in 0..64 {
-                    black_box(run().await);
-                }
-                runs += 64;
-            }
-            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            spans.push(load::to_f64(nanos) / load::to_f64(runs));
+    let (mut nanos_above, mut count_above) = (0.0, 0.0);
+    for (stage, name) in STAGES.into_iter().enumerate() {
+        let setup = Setup::new(server, token, &folder.join(format!("log-{stage}")))?;
+        let nanos = setup.nanos(stage)?;
+        let key = name.replace(' ', "_");
+        report.figure(&format!("layer_{key}_ns"), nanos - nanos_above);
+        let mut shown = "-".to_owned();
+        if counts {
+            let count = valgrind::instructions(CALLS, |calls| {
+                let mut command = Command::new("valgrind");
+                command.args(["--tool=callgrind", "--callgrind-out-file=counts.out"]);
+                command.arg(std::env::current_exe()?).arg("span");
+                command.args(["--stage", &stage.to_string(), "--calls", &calls.to_string()]);
+                command.args(["--server", &server.to_string(), "--token", token]);
+                command
+                    .arg("--folder")
+                    .arg(folder.join(format!("log-{stage}-{calls}")));
+                command.current_dir(folder);
+                Ok(command)
+            })?;
+            report.figure(&format!("layer_{key}_instructions"), count - count_above);
+            shown = format!("{:.0}", count - count_above);
+            count_above = count;
         }
-        median(&spans)
-    })
+        println!("{name:<24} {:>12.0} {shown:>20}", nanos - nanos_above);
+        nanos_above = nanos;
+    }
+    Ok(())
 }
