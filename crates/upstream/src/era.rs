@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gatewright_wire::{
     Envelope, Id, Kind, Limits, Peer, Version, code, headers as names, json, sse::Scanner,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -43,7 +43,7 @@ pub(crate) struct EraMemory {
 }
 
 impl EraMemory {
-    fn remembered(&self) -> Option<Spoken> {
+    pub(crate) fn remembered(&self) -> Option<Spoken> {
         let verdict = self.verdict.read().unwrap_or_else(PoisonError::into_inner);
         match verdict.as_ref()? {
             (Spoken::Legacy, since) if since.elapsed() > LEGACY_HOLDS => None,
@@ -51,7 +51,7 @@ impl EraMemory {
         }
     }
 
-    fn remember(&self, spoken: &Spoken) {
+    pub(crate) fn remember(&self, spoken: &Spoken) {
         let verdict = Some((spoken.clone(), Instant::now()));
         *self.verdict.write().unwrap_or_else(PoisonError::into_inner) = verdict;
     }
@@ -62,33 +62,42 @@ impl EraMemory {
     }
 }
 
-/// What the server speaks.
-pub(crate) async fn spoken(client: &Client, target: &Target) -> Result<Spoken, Failure> {
+/// What is known of the server's era without asking it.
+pub(crate) fn known(target: &Target) -> Option<Spoken> {
     match target.era() {
-        EraSetting::Legacy => return Ok(Spoken::Legacy),
-        EraSetting::Modern => {
-            return Ok(Spoken::Modern {
-                supported: vec![Version::V2026_07_28.as_str().to_owned()],
-            });
-        }
-        EraSetting::Probe => {}
+        EraSetting::Legacy => Some(Spoken::Legacy),
+        EraSetting::Modern => Some(Spoken::Modern {
+            supported: vec![Version::V2026_07_28.as_str().to_owned()],
+        }),
+        EraSetting::Probe => target.memory.remembered(),
     }
-    if let Some(spoken) = target.memory.remembered() {
+}
+
+/// What the server at `url` speaks. It is asked under the caller's credential, since servers may answer nothing
+/// without one; a refusal of the credential says nothing of the era and is not remembered.
+pub(crate) async fn spoken(
+    client: &Client,
+    target: &Target,
+    url: &Uri,
+    credential: Option<&(HeaderName, HeaderValue)>,
+) -> Result<Spoken, Failure> {
+    if let Some(spoken) = known(target) {
         return Ok(spoken);
     }
     let _asking = target.memory.asking.lock().await;
     if let Some(spoken) = target.memory.remembered() {
         return Ok(spoken);
     }
-    let asked = tokio::time::timeout(target.timeouts().first_byte, ask(client, target)).await;
+    let request = discover(url, credential);
+    let asked = tokio::time::timeout(target.timeouts().first_byte, ask(client, request)).await;
     let spoken = asked.unwrap_or(Err(Failure::Timeout))?;
     target.memory.remember(&spoken);
     Ok(spoken)
 }
 
-async fn ask(client: &Client, target: &Target) -> Result<Spoken, Failure> {
+async fn ask(client: &Client, request: Request<Full<Bytes>>) -> Result<Spoken, Failure> {
     let answer = client
-        .request(discover(target))
+        .request(request)
         .await
         .map_err(|_any| Failure::Unreachable)?;
     let (parts, body) = answer.into_parts();
@@ -103,7 +112,8 @@ async fn ask(client: &Client, target: &Target) -> Result<Spoken, Failure> {
     }
 }
 
-fn discover(target: &Target) -> Request<Full<Bytes>> {
+/// The probe: what a modern server must answer, and no legacy server knows.
+pub(crate) fn question() -> Bytes {
     let version = Version::V2026_07_28.as_str();
     let message = serde_json::json!({
         "jsonrpc": "2.0", "id": 0, "method": "server/discover",
@@ -113,9 +123,14 @@ fn discover(target: &Target) -> Request<Full<Bytes>> {
             "io.modelcontextprotocol/clientInfo": {"name": "gatewright", "version": env!("CARGO_PKG_VERSION")},
         }},
     });
-    let mut request = Request::new(Full::new(Bytes::from(message.to_string())));
+    Bytes::from(message.to_string())
+}
+
+fn discover(url: &Uri, credential: Option<&(HeaderName, HeaderValue)>) -> Request<Full<Bytes>> {
+    let version = Version::V2026_07_28.as_str();
+    let mut request = Request::new(Full::new(question()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.url().clone();
+    *request.uri_mut() = url.clone();
     let fields = request.headers_mut();
     fields.insert(
         header::CONTENT_TYPE,
@@ -134,6 +149,9 @@ fn discover(target: &Target) -> Request<Full<Bytes>> {
         names::MCP_METHOD,
         HeaderValue::from_static("server/discover"),
     );
+    if let Some((name, value)) = credential {
+        fields.insert(name, value.clone());
+    }
     request
 }
 
@@ -163,7 +181,7 @@ fn message(fields: &HeaderMap, body: Bytes) -> Option<Bytes> {
 
 /// A result, or an error that only the modern era has, comes from a modern server. Everything else is what a
 /// server says that does not know the method: not one code, but the absence of the modern ones.
-fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
+pub(crate) fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
     let text = message
         .and_then(|message| std::str::from_utf8(message).ok())
         .unwrap_or_default();

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Refused, json_rpc_refusal};
 use gatewright_wire::{Id, Version, code, error_body};
-use http::Response;
+use http::{HeaderValue, Response, header};
 use serde_json::json;
 
 /// How a relay fails. What the server itself said is never part of it.
@@ -21,6 +23,26 @@ pub(crate) enum Failure {
     LegacyOnly,
     #[error("the server speaks only {}", names(.supported))]
     ModernOnly { supported: Vec<String> },
+    #[error("the server's credential is configured in a form that cannot reach it: {0}")]
+    CredentialForm(&'static str),
+    #[error("{0}")]
+    UnfitSecret(&'static str),
+    #[error("the server's process cannot be started")]
+    Start,
+    #[error("the server's process has ended before it answered")]
+    Gone,
+    #[error("the server's process keeps ending; it is started again in {} s", .retry.as_secs().max(1))]
+    Crashing { retry: Duration },
+    #[error("the server's process is being ended")]
+    Ending,
+    #[error("too much is under way at this server: {0}")]
+    Busy(&'static str),
+    #[error("there is no such session: send `initialize` to open one")]
+    NoSession,
+    #[error("this server has sessions: send `initialize` to open one")]
+    SessionNeeded,
+    #[error("this server is shared between its callers and keeps nothing for one of them")]
+    Stateless,
 }
 
 fn names(versions: &[String]) -> String {
@@ -40,12 +62,33 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Credential => "credential-refused",
             Self::LegacyOnly | Self::ModernOnly { .. } => "era",
+            Self::CredentialForm(_) => "credential-form",
+            Self::UnfitSecret(_) => "credential-unfit",
+            Self::Start => "not-started",
+            Self::Gone => "ended",
+            Self::Crashing { .. } => "crashing",
+            Self::Ending => "ending",
+            Self::Busy(_) => "busy",
+            Self::NoSession | Self::SessionNeeded => "unknown-session",
+            Self::Stateless => "stateless",
         }
     }
 
     const fn code(&self) -> i64 {
         match self {
-            Self::NoTarget | Self::Unreachable | Self::Credential => code::UPSTREAM_UNAVAILABLE,
+            Self::NoTarget
+            | Self::Unreachable
+            | Self::Credential
+            | Self::UnfitSecret(_)
+            | Self::Start
+            | Self::Gone
+            | Self::Crashing { .. }
+            | Self::Ending => code::UPSTREAM_UNAVAILABLE,
+            Self::CredentialForm(_) => code::MISWIRED,
+            Self::Busy(_) => code::OVERLOADED,
+            Self::NoSession => code::UNKNOWN_SESSION,
+            Self::SessionNeeded => code::INVALID_REQUEST,
+            Self::Stateless => code::METHOD_NOT_FOUND,
             Self::Timeout => code::UPSTREAM_TIMEOUT,
             Self::Protocol(_) => code::UPSTREAM_PROTOCOL,
             // Not a modern code, by which clients would take the server for a modern one and not fall back.
@@ -73,14 +116,19 @@ impl Failure {
     pub(crate) fn answer(&self, id: Option<&Id>) -> Response<AnswerBody> {
         let data = self.data();
         let status = code::status(self.code());
-        json_rpc_refusal(
+        let mut answer = json_rpc_refusal(
             status,
             self.refused(),
             id,
             self.code(),
             &self.to_string(),
             data.as_ref(),
-        )
+        );
+        if let Self::Crashing { retry } = self {
+            let seconds = HeaderValue::from(retry.as_secs().max(1));
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        answer
     }
 
     /// As a message in an answer that has begun.

@@ -1,8 +1,10 @@
-use gatewright_core::{Call, CallKind};
+use gatewright_core::{Call, CallKind, UnfitSecret, UpstreamAuth};
 use gatewright_wire::headers::{
     LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PARAM_PREFIX, MCP_PROTOCOL_VERSION, MCP_SESSION_ID,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::failure::Failure;
 
 /// What may go up besides `Mcp-Param-*`. Everything else stays here: credentials, cookies, hop-by-hop headers,
 /// addresses of callers.
@@ -48,6 +50,47 @@ pub(crate) fn up(client: &HeaderMap, call: &Call) -> HeaderMap {
     }
     headers.insert(header::USER_AGENT, HeaderValue::from_static("gatewright"));
     headers
+}
+
+/// Headers that make the message itself, or that the protocol decides on: no credential goes into one of them.
+static TAKEN: [HeaderName; 11] = [
+    header::ACCEPT,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+
+/// The header that carries the credential. It never stands in for one that the caller may send, so that no caller can
+/// put another in its place or beside it.
+pub(crate) fn credential(
+    auth: &UpstreamAuth,
+) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
+    let header = auth.header().map_err(|UnfitSecret| {
+        Failure::UnfitSecret(
+            "the stored credential has characters that no header may have: store it again, without line breaks",
+        )
+    })?;
+    match &header {
+        None if auth.owner().is_some() => Err(Failure::CredentialForm(
+            "it goes into an environment, and the server is reached over HTTP",
+        )),
+        Some((name, _))
+            if TAKEN.contains(name)
+                || UP.contains(name)
+                || name.as_str().starts_with("mcp-")
+                || name.as_str().starts_with("proxy-") =>
+        {
+            Err(Failure::CredentialForm("its header has another meaning"))
+        }
+        _ => Ok(header),
+    }
 }
 
 /// The headers of the answer to the client.

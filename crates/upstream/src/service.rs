@@ -5,13 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted};
+use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted, UpstreamAuth, miswired};
 use gatewright_egress::{Class, Connector, Egress};
 use gatewright_wire::Era;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri, request::Parts};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy,
@@ -26,8 +27,12 @@ use crate::{
     failure::Failure,
     headers,
     relay::Exchange,
-    target::{Target, Targets},
+    stdio::{self, Asked, Children},
+    target::{Target, Targets, Transport},
 };
+
+/// How many child processes there may be, unless said otherwise.
+const MOST_CHILDREN: usize = 256;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
@@ -37,6 +42,7 @@ pub struct Upstream {
     targets: Arc<dyn Targets>,
     client: Client,
     tasks: TaskTracker,
+    children: Arc<Children>,
 }
 
 impl Upstream {
@@ -52,11 +58,23 @@ impl Upstream {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(egress.connector(Class::Operator));
+        let tasks = TaskTracker::new();
+        let children = Children::new(tasks.clone(), MOST_CHILDREN);
         Self {
             targets,
             client,
-            tasks: TaskTracker::new(),
+            tasks,
+            children: Arc::new(children),
         }
+    }
+
+    /// Bounds how many child processes there may be for all servers together; 256 unless said otherwise.
+    ///
+    /// Call it before anything is relayed: children of before are ended.
+    #[must_use]
+    pub fn with_max_children(mut self, children: usize) -> Self {
+        self.children = Arc::new(Children::new(self.tasks.clone(), children));
+        self
     }
 
     /// What goes on after its call has ended: cancellations under way. A drain waits for it.
@@ -65,21 +83,64 @@ impl Upstream {
         &self.tasks
     }
 
+    /// Ends all child processes: no call is taken to them any more, those under way have `patience` to be answered,
+    /// then each process group gets its grace and is killed. A gateway calls this after its drain.
+    ///
+    /// Where it is not called, children are ended when the last clone and the last answer are dropped, and killed with
+    /// the runtime.
+    pub async fn close(&self, patience: Duration) {
+        self.children.close(patience).await;
+    }
+
     async fn relay(
         &self,
+        parts: &Parts,
+        permitted: &Permitted,
+        auth: &UpstreamAuth,
+        draft: Option<&Draft>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let route = permitted.call().route();
+        let target = self.targets.target(route).ok_or(Failure::NoTarget)?;
+        match target.transport() {
+            Transport::Http(url) => {
+                let exchange = self.exchange(&target, url, &parts.headers, permitted, auth, draft);
+                exchange.await
+            }
+            Transport::Stdio(program) => {
+                let asked = Asked {
+                    target: &target,
+                    program,
+                    permitted,
+                    auth,
+                    headers: &parts.headers,
+                    draft,
+                };
+                Box::pin(stdio::relay(&self.children, &asked)).await
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        target: &Target,
+        url: &Uri,
         client_headers: &HeaderMap,
         permitted: &Permitted,
+        auth: &UpstreamAuth,
         draft: Option<&Draft>,
     ) -> Result<Response<AnswerBody>, Failure> {
         let call = permitted.call();
-        let target = self.targets.target(call.route()).ok_or(Failure::NoTarget)?;
-        let spoken = era::spoken(&self.client, &target).await?;
+        let credential = headers::credential(auth)?;
+        let spoken = era::spoken(&self.client, target, url, credential.as_ref()).await?;
         if spoken == Spoken::Legacy && call.era() == Era::Modern {
             return Err(Failure::LegacyOnly);
         }
-        let sent = headers::up(client_headers, call);
-        let cancel = CancelOnDrop::new(&self.client, &self.tasks, target.url(), &sent, call);
-        let request = request(&target, call, sent.clone());
+        let mut sent = headers::up(client_headers, call);
+        if let Some((name, value)) = credential {
+            sent.insert(name, value);
+        }
+        let cancel = CancelOnDrop::new(&self.client, &self.tasks, url, &sent, call);
+        let request = request(url, call, sent.clone());
         let answer =
             tokio::time::timeout(target.timeouts().first_byte, self.client.request(request)).await;
         let answer = match answer {
@@ -91,7 +152,7 @@ impl Upstream {
             Err(_elapsed) => return Err(Failure::Timeout),
         };
         let exchange = Exchange {
-            target: &target,
+            target,
             call,
             sent: &sent,
             draft,
@@ -118,14 +179,14 @@ fn opened(answered: Result<&Response<AnswerBody>, &Failure>) -> bool {
     })
 }
 
-fn request(target: &Target, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
+fn request(url: &Uri, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(call.bytes().clone()));
     *request.method_mut() = match call.kind() {
         CallKind::Stream => Method::GET,
         CallKind::EndSession => Method::DELETE,
         CallKind::Request | CallKind::Notification | CallKind::Response => Method::POST,
     };
-    *request.uri_mut() = target.url().clone();
+    *request.uri_mut() = url.clone();
     *request.headers_mut() = headers;
     request
 }
@@ -143,11 +204,14 @@ impl Service<Request<Permitted>> for Upstream {
         let this = self.clone();
         Box::pin(async move {
             let (parts, permitted) = request.into_parts();
+            let Some(auth) = parts.extensions.get::<UpstreamAuth>() else {
+                return Ok(miswired("upstream", "UpstreamAuth"));
+            };
             let draft = parts.extensions.get::<Draft>();
             if let Some(draft) = draft {
-                draft.fill(|fields| fields.credential = Some("none".to_owned()));
+                draft.fill(|fields| fields.credential = Some(auth.label()));
             }
-            match this.relay(&parts.headers, &permitted, draft).await {
+            match this.relay(&parts, &permitted, auth, draft).await {
                 Ok(answer) => Ok(answer),
                 Err(failure) => {
                     if let Some(draft) = draft {
