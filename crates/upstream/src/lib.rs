@@ -61,4 +61,5 @@ mod target;
 
 pub use program::{ChildLimits, Program, ResourceLimits, Sharing};
 pub use service::Upstream;
+pub use stdio::frame;
 pub use target::{EraSetting, Target, Targets, Timeouts, Transport};

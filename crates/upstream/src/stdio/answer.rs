@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,15 +13,20 @@ use gatewright_core::{AnswerBody, BoxError, Draft};
 use gatewright_wire::{Era, Id, code, json, sse::Event};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::{
-    link::Exchange,
+    exchange::Exchange,
     mailbox::{Mail, Mailbox},
     pool::Children,
     session::Standing,
 };
 use crate::{failure::Failure, target::Timeouts};
+
+/// How long a stream is silent before a comment keeps the connections between alive, and shows which are dead.
+const BEAT: Duration = Duration::from_secs(25);
+/// Passed over by clients (HTML, Server-sent events).
+const COMMENT: &[u8] = b":\n\n";
 
 /// What an answer needs besides what comes.
 pub(crate) struct Terms<'a> {
@@ -64,6 +70,7 @@ pub(crate) async fn answer(
                     deadline: now + terms.timeouts.total,
                 }),
                 draft: terms.draft.cloned(),
+                beat: Box::pin(sleep(BEAT)),
                 _children: Arc::clone(terms.children),
             }))
         }
@@ -74,11 +81,12 @@ pub(crate) async fn answer(
 pub(crate) fn standing(standing: Standing, children: &Arc<Children>) -> Response<AnswerBody> {
     stream(Events {
         // Something at once, so that whatever lies between passes the head on.
-        next: Some(Bytes::from_static(b":\n\n")),
+        next: Some(Bytes::from_static(COMMENT)),
         source: Some(Source::Standing(standing)),
         id: None,
         time: None,
         draft: None,
+        beat: Box::pin(sleep(BEAT)),
         _children: Arc::clone(children),
     })
 }
@@ -155,7 +163,7 @@ impl Source {
 /// How long a stream may be silent, and last.
 struct Time {
     sleep: Pin<Box<Sleep>>,
-    idle: std::time::Duration,
+    idle: Duration,
     deadline: Instant,
 }
 
@@ -167,6 +175,7 @@ struct Events {
     id: Option<Id>,
     time: Option<Time>,
     draft: Option<Draft>,
+    beat: Pin<Box<Sleep>>,
     /// Children live as long as somebody waits for them.
     _children: Arc<Children>,
 }
@@ -218,6 +227,7 @@ impl Body for Events {
         let this = &mut *self;
         loop {
             if let Some(event) = this.next.take() {
+                this.beat.as_mut().reset(Instant::now() + BEAT);
                 return Poll::Ready(Some(Ok(Frame::data(event))));
             }
             let Some(source) = &mut this.source else {
@@ -231,10 +241,35 @@ impl Body for Events {
                 .time
                 .as_mut()
                 .is_some_and(|time| time.sleep.as_mut().poll(context).is_ready());
-            if !late {
+            if late {
+                this.fail(&Failure::Timeout);
+            } else if this.beat.as_mut().poll(context).is_ready() {
+                this.next = Some(Bytes::from_static(COMMENT));
+            } else {
                 return Poll::Pending;
             }
-            this.fail(&Failure::Timeout);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+    use crate::stdio::session::Session;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_beats() {
+        let session = Arc::new(Session::new(Bytes::new()));
+        let children = Arc::new(Children::new(TaskTracker::new(), 1));
+        let mut body = standing(session.stand(), &children).into_body();
+        for _ in 0..3 {
+            let frame = body.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), COMMENT);
+        }
+        session.end();
+        assert!(body.frame().await.is_none());
     }
 }

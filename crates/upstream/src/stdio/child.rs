@@ -19,6 +19,8 @@ use super::{
 };
 use crate::failure::Failure;
 
+/// How long a child may take to read a reply.
+const DEAF: Duration = Duration::from_secs(30);
 /// How long what an ended child has written is still read.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -76,14 +78,15 @@ pub(crate) async fn keep(kept: Kept, ended: impl FnOnce(Ended)) {
     let mut write = Box::pin(write(input, queue));
     let mut read = Box::pin(read(output, Arc::clone(&link)));
     let mut idle = pin!(link.idle(idle));
-    let (mut logging, mut writing) = (true, true);
+    let mut logging = true;
     let mut end = loop {
         tokio::select! {
             () = stop.cancelled() => break End::Wanted,
             end = &mut read => break end,
             status = process.wait() => break End::Exited(status.ok()),
             () = &mut idle => break End::Idle,
-            () = &mut write, if writing => writing = false,
+            // It takes nothing any more, so that whatever is asked would wait for ever.
+            () = &mut write => break End::Closed,
             () = &mut log, if logging => logging = false,
         }
     };
@@ -171,7 +174,6 @@ impl End {
 async fn write(mut input: ChildStdin, mut queue: mpsc::Receiver<Bytes>) {
     while let Some(line) = queue.recv().await {
         if input.write_all(&line).await.is_err() {
-            // It reads no more; that it ends, or not, is seen elsewhere. Who sends is told that it is gone.
             return;
         }
     }
@@ -188,8 +190,15 @@ async fn read(mut output: ChildStdout, link: Arc<Link>) -> End {
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => {
-                    if let Err(reason) = link.receive(&line) {
-                        return End::Broke(reason);
+                    let reply = match link.receive(&line) {
+                        Ok(reply) => reply,
+                        Err(reason) => return End::Broke(reason),
+                    };
+                    // Nothing more is read from a child that does not read the reply: it cannot make us hold many.
+                    if let Some(reply) = reply
+                        && !matches!(timeout(DEAF, link.send(&reply)).await, Ok(Ok(())))
+                    {
+                        return End::Broke("it does not read its input");
                     }
                 }
                 Ok(None) => break,

@@ -1,14 +1,27 @@
 //! One message, one line: the framing of stdio, without I/O.
+//!
+//! ```
+//! use gatewright_upstream::frame::{Lines, line};
+//!
+//! let mut lines = Lines::new(1024);
+//! lines.push(b"{\"jsonrpc\":\"2.0\",");
+//! assert_eq!(lines.next_line(), Ok(None));
+//! lines.push(b"\"id\":1}\n");
+//! assert_eq!(lines.next_line().unwrap().unwrap(), "{\"jsonrpc\":\"2.0\",\"id\":1}");
+//!
+//! assert_eq!(line(b"{\"id\":\n1}"), "{\"id\": 1}\n");
+//! ```
 
 use bytes::{Bytes, BytesMut};
 
 /// A line is longer than a message may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a line is longer than a message may be")]
+pub struct TooLong;
 
 /// Cuts what a process writes into lines, whatever pieces it arrives in.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub struct Lines {
     buffer: BytesMut,
     /// How much of the buffer is known to have no line end.
     searched: usize,
@@ -17,7 +30,8 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Of lines of at most `longest` bytes, line end apart.
-    pub(crate) fn new(longest: usize) -> Self {
+    #[must_use]
+    pub fn new(longest: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
@@ -26,7 +40,7 @@ impl Lines {
     }
 
     /// Takes a piece in. Take the lines out before the next one: what is held is then at most one line and a piece.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         self.buffer.extend_from_slice(piece);
     }
 
@@ -34,7 +48,7 @@ impl Lines {
     ///
     /// # Errors
     /// [`TooLong`], from then on: nothing behind such a line can be told apart.
-    pub(crate) fn next_line(&mut self) -> Result<Option<Bytes>, TooLong> {
+    pub fn next_line(&mut self) -> Result<Option<Bytes>, TooLong> {
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') else {
@@ -68,7 +82,8 @@ impl Lines {
 /// space of their messages, and a line end between two tokens would make a second message of what stands behind it, on
 /// which nobody has decided. JSON has line ends as white space only, where a space stands for them; the others of Unicode
 /// stand within strings only, where an escape stands for them.
-pub(crate) fn line(message: &[u8]) -> Bytes {
+#[must_use]
+pub fn line(message: &[u8]) -> Bytes {
     let mut line = Vec::with_capacity(message.len() + 1);
     let mut rest = message;
     while let Some((first, behind)) = rest.split_first() {

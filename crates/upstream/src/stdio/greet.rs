@@ -1,6 +1,6 @@
 //! The first words with a child: which era it speaks, and the handshake of the legacy era.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gatewright_wire::{Envelope, Era, Kind, Limits, Peer, Version, code, json};
@@ -17,8 +17,6 @@ use crate::{
     target::Target,
 };
 
-/// How long a child may take to answer the probe; a legacy server need not answer it at all.
-const PROBE: Duration = Duration::from_secs(10);
 /// What ends the legacy handshake.
 const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 /// Capabilities that need something kept for one caller, and those of the members of others.
@@ -52,7 +50,8 @@ pub(crate) async fn modern(
 }
 
 async fn probe(link: &Arc<Link>, target: &Target) -> Result<Spoken, Failure> {
-    let patience = PROBE.min(target.timeouts().first_byte);
+    // A legacy server need not answer at all, and one that starts slowly is not to be taken for it.
+    let patience = target.timeouts().first_byte / 2;
     match timeout(patience, ask(link, &era::question())).await {
         Ok(Ok(answer)) => Ok(era::verdict(StatusCode::OK, Some(&answer))),
         // Silence, and leaving at a first message that is not `initialize`, are how legacy servers say no.

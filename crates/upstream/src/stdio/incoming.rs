@@ -11,20 +11,23 @@ use crate::failure::Failure;
 /// Marks what belongs to a `subscriptions/listen` (2026-07-28, Subscriptions).
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
+/// The longest id of a request to a client, in bytes: ids are kept until they are answered.
+const LONGEST_ID: usize = 1024;
+
 impl Link {
-    /// Takes one line of the child in.
+    /// Takes one line of the child in, and gives what the gateway itself replies to it.
     ///
     /// # Errors
     /// What is wrong with it: such a child is ended, since nothing that it says can be relied on.
-    pub(crate) fn receive(self: &Arc<Self>, line: &Bytes) -> Result<(), &'static str> {
+    pub(crate) fn receive(self: &Arc<Self>, line: &Bytes) -> Result<Option<Bytes>, &'static str> {
         self.hears();
         let envelope = Envelope::parse(line, Peer::Server, &self.limits)
             .map_err(|_any| "a line is not a message")?;
         match envelope.kind() {
-            Kind::Response | Kind::ErrorResponse => self.answers(&envelope, line),
+            Kind::Response | Kind::ErrorResponse => self.answers(&envelope, line).map(|()| None),
             Kind::Notification => {
                 self.notifies(&envelope, line);
-                Ok(())
+                Ok(None)
             }
             Kind::Request => self.asks(&envelope, line),
         }
@@ -136,10 +139,17 @@ impl Link {
         }
     }
 
-    fn asks(self: &Arc<Self>, envelope: &Envelope, line: &Bytes) -> Result<(), &'static str> {
+    fn asks(
+        self: &Arc<Self>,
+        envelope: &Envelope,
+        line: &Bytes,
+    ) -> Result<Option<Bytes>, &'static str> {
         let Some(id) = envelope.id() else {
-            return Ok(());
+            return Ok(None);
         };
+        if id.as_json().len() > LONGEST_ID {
+            return Err("an id is too long");
+        }
         let session = match self.known() {
             Some(known) if known.era == Era::Modern => {
                 return Err("servers of 2026-07-28 send no requests");
@@ -152,18 +162,19 @@ impl Link {
         };
         if let Some(session) = session {
             if session.ask(self, envelope, line).is_ok() {
-                return Ok(());
+                return Ok(None);
             }
             let full = "too much is under way to ask the client";
-            return self.reply(&error_body(Some(id), code::INTERNAL_ERROR, full, None));
+            return Ok(Some(error_body(Some(id), code::INTERNAL_ERROR, full, None)));
         }
         // There is no one client that could be asked, and the gateway has declared no capabilities of its own.
         if envelope.method() == Some("ping") {
-            return self
-                .reply(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).as_bytes());
+            let pong = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+            return Ok(Some(pong.into()));
         }
         let unknown = "there is no client to ask";
-        self.reply(&error_body(Some(id), code::METHOD_NOT_FOUND, unknown, None))
+        let reply = error_body(Some(id), code::METHOD_NOT_FOUND, unknown, None);
+        Ok(Some(reply))
     }
 
     fn is_modern(&self) -> bool {

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,15 +15,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    frame,
-    mailbox::{Mail, Mailbox},
-    session::Session,
-};
+use super::{exchange::Exchange, frame, mailbox::Mailbox, session::Session};
 use crate::failure::Failure;
 
 /// The most lines that wait for a child to read them.
-const QUEUE: usize = 16;
+const QUEUE: usize = 4;
+/// The most bytes of messages that wait for one caller to read them.
+const UNREAD: usize = 4 * 1024 * 1024;
 /// How long a cancellation waits for that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -158,7 +155,7 @@ impl Link {
     }
 
     fn register(self: &Arc<Self>, question: Question<'_>) -> Result<Exchange, Failure> {
-        let mailbox = Mailbox::new(self.limits.max_bytes);
+        let mailbox = Mailbox::new(self.limits.max_bytes.min(UNREAD));
         let mut state = self.state();
         if let Some(over) = &state.over {
             return Err(over.clone());
@@ -197,12 +194,6 @@ impl Link {
     pub(crate) async fn send(&self, message: &[u8]) -> Result<(), Failure> {
         let sent = self.lines.send(frame::line(message)).await;
         sent.map_err(|_closed| Failure::Gone)
-    }
-
-    /// Sends one message of ours, if the child reads what it gets.
-    pub(super) fn reply(&self, message: &[u8]) -> Result<(), &'static str> {
-        let sent = self.lines.try_send(frame::line(message));
-        sent.map_err(|_full| "it does not read its input")
     }
 
     /// Tells the child that nobody waits for a call any more.
@@ -342,6 +333,11 @@ impl Link {
         self.state().heard = Instant::now();
     }
 
+    /// When it last said something.
+    pub(super) fn heard(&self) -> Instant {
+        self.state().heard
+    }
+
     /// It has ended: whoever waits is told why. Says whether anybody did.
     pub(crate) fn end(&self, failure: &Failure) -> bool {
         let calls = {
@@ -365,67 +361,5 @@ impl fmt::Debug for Link {
         f.debug_struct("Link")
             .field("known", &self.known)
             .finish_non_exhaustive()
-    }
-}
-
-/// A call under way, as its caller sees it. Dropped before the answer, it is cancelled.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    link: Arc<Link>,
-    wire: i64,
-    mailbox: Mailbox,
-    begun: Instant,
-    sent: bool,
-    done: bool,
-    cancellable: bool,
-}
-
-impl Exchange {
-    /// What comes next.
-    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Mail> {
-        let mail = self.mailbox.poll(context);
-        if let Poll::Ready(mail) = &mail {
-            self.done |= !matches!(mail, Mail::Message(_));
-        }
-        mail
-    }
-
-    /// What comes next.
-    pub(crate) async fn next(&mut self) -> Mail {
-        let mail = self.mailbox.next().await;
-        self.done |= !matches!(mail, Mail::Message(_));
-        mail
-    }
-
-    /// The answer; what comes before is passed over.
-    pub(crate) async fn answer(mut self) -> Result<Bytes, Failure> {
-        loop {
-            match self.next().await {
-                Mail::Message(_) => {}
-                Mail::Last(answer) => return Ok(answer),
-                Mail::Failed(failure) => return Err(failure),
-                Mail::Closed => return Err(Failure::Ending),
-            }
-        }
-    }
-
-    /// It took too long. A child that has said nothing at all since it was asked hangs, and is ended.
-    pub(crate) fn gives_up(&self) {
-        if self.link.state().heard < self.begun {
-            tracing::warn!("a child does not answer any more and is ended");
-            self.link.stop();
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        let unanswered = self.link.take(self.wire).is_some();
-        if unanswered && self.sent && self.cancellable && !self.link.is_over() {
-            self.link.cancel(self.wire);
-        }
     }
 }

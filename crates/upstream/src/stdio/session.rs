@@ -15,15 +15,17 @@ use super::{
 
 /// The most requests of a child that its client has not answered.
 const MOST_ASKED: usize = 64;
-/// The most messages that are kept for a stream that is not open.
+/// The most messages that are kept for a stream that is not open, and their bytes.
 const MOST_KEPT: usize = 64;
+const MOST_KEPT_BYTES: usize = 1024 * 1024;
+/// The most bytes of messages that wait for the reader of the standing stream.
+const UNREAD: usize = 4 * 1024 * 1024;
 
 /// What the client and its child, or children of several credentials, have between them.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// The client's `initialize`, for a child of another credential.
     opening: Bytes,
-    most_bytes: usize,
     state: Mutex<State>,
 }
 
@@ -55,11 +57,10 @@ enum First {
 }
 
 impl Session {
-    /// Opened by this message; what waits for its client takes at most `most_bytes`.
-    pub(crate) fn new(opening: Bytes, most_bytes: usize) -> Self {
+    /// Opened by this message.
+    pub(crate) fn new(opening: Bytes) -> Self {
         Self {
             opening,
-            most_bytes,
             state: Mutex::default(),
         }
     }
@@ -96,7 +97,7 @@ impl Session {
 
     /// Opens the standing stream; an older one ends, since no message may go to two.
     pub(crate) fn stand(self: &Arc<Self>) -> Standing {
-        let mailbox = Mailbox::new(self.most_bytes);
+        let mailbox = Mailbox::new(UNREAD);
         let mut state = self.state();
         if state.over {
             mailbox.close();
@@ -223,7 +224,7 @@ impl Session {
         }
         state.kept_bytes += message.len();
         state.kept.push_back(message);
-        while state.kept.len() > MOST_KEPT || state.kept_bytes > self.most_bytes {
+        while state.kept.len() > MOST_KEPT || state.kept_bytes > MOST_KEPT_BYTES {
             let Some(dropped) = state.kept.pop_front() else {
                 break;
             };

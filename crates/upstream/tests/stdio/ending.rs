@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatewright_upstream::{EraSetting, Program};
 use serde_json::json;
 
-use crate::support::{Caller, Gate, Watch, call, code, modern_at, target, upstream};
+use crate::support::{Caller, Gate, Watch, call, code, initialize, modern_at, target, upstream};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -149,8 +149,10 @@ async fn idle_children_end_and_are_started_again_when_they_are_needed() {
 
     // A session is over with its child.
     let legacy = upstream(target(program).with_era(EraSetting::Legacy));
-    let session = Caller::new(&legacy, "ann").initialize().await;
+    let ann = Caller::new(&legacy, "ann");
+    let opened = ann.send(ann.legacy(&initialize("2025-11-25"))).await;
     watch.child().await.dies().await;
+    let session = ann.in_session(opened.headers()["mcp-session-id"].to_str().unwrap());
     assert_eq!(session.says(&call(7, "echo", json!({}))).await.0, 404);
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_upstream::{ChildLimits, EraSetting, Program, Timeouts};
+use gatewright_upstream::{ChildLimits, EraSetting, Program, Sharing, Timeouts};
 use serde_json::{Value, json};
 
 use crate::support::{Caller, Events, Watch, call, code, key, modern_at, target, times, upstream};
@@ -123,6 +123,52 @@ async fn a_program_that_is_not_there_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn a_child_that_takes_nothing_any_more_is_ended() {
+    let others = Watch::start().await;
+    // It closes its input and stays.
+    let program = Program::new("/bin/sh").with_arguments([
+        "-c",
+        r#"exec 0<&-; exec "$0" --hold "$1""#,
+        env!("CARGO_BIN_EXE_stdio-fixture"),
+        &others.address(),
+    ]);
+    let ann = Caller::new(&modern_at(program), "ann");
+    let mut asked = Box::pin(ann.tool("echo", json!({})));
+    let held = tokio::select! {
+        biased;
+        held = others.child() => held,
+        answer = &mut asked => {
+            // It was told at once: its input was closed before the call was written.
+            assert_eq!(code(&answer), 5502, "{answer}");
+            return;
+        }
+    };
+    // The cancellation cannot be written.
+    drop(asked);
+    held.dies().await;
+}
+
+#[tokio::test]
+async fn a_child_that_does_not_greet_is_given_up_and_not_started_hot() {
+    let mute = Program::new("/bin/sh")
+        .with_arguments(["-c", "while read -r line; do :; done"])
+        .with_sharing(Sharing::Stateless);
+    let short = Timeouts {
+        first_byte: Duration::from_millis(50),
+        ..times()
+    };
+    let mute = target(mute)
+        .with_era(EraSetting::Legacy)
+        .with_timeouts(short);
+    let ann = Caller::new(&upstream(mute), "ann");
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        codes.push(code(&ann.legacy_tool("echo", json!({})).await));
+    }
+    assert_eq!(codes, [5504, 5504, 5502, 5502]);
+}
+
+#[tokio::test]
 async fn an_answer_counts_once() {
     let watch = Watch::start().await;
     let ann = Caller::new(&modern_at(watch.program([])), "ann");
@@ -142,7 +188,8 @@ async fn an_answer_counts_once() {
 async fn a_child_that_does_not_answer_is_too_slow_and_ended() {
     let watch = Watch::start().await;
     let short = Timeouts {
-        idle: Duration::from_millis(50),
+        // Long enough for it to start.
+        idle: Duration::from_secs(2),
         ..times()
     };
     let hanging = target(watch.program([]))

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Events, Seen, Watch, call, code, initialize, soon, target, upstream};
+use crate::support::{
+    Caller, Events, Gate, Seen, Watch, call, code, initialize, soon, target, upstream,
+};
 
 async fn session(watch: &Watch) -> (Caller, Seen) {
     let ann = Caller::new(&upstream(target(watch.program(["--legacy"]))), "ann");
@@ -205,4 +207,40 @@ async fn children_are_bounded_for_a_server_and_in_all() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_principal_cannot_open_more_than_its_share_at_once() {
+    let (watch, gate) = (Watch::start().await, Gate::new().await);
+    let address = gate.address()["address"].as_str().unwrap().to_owned();
+    let mut children = gatewright_upstream::ChildLimits::default();
+    children.per_principal = 2;
+    let program = watch
+        .program(["--legacy", "--gate", &address])
+        .with_children(children);
+    let ann = Caller::new(&upstream(target(program)), "ann");
+    let message = initialize("2025-11-25");
+    let mut opening = Box::pin(async { tokio::join!(ann.says(&message), ann.says(&message)) });
+    let children = tokio::select! {
+        biased;
+        _ = &mut opening => unreachable!("both are held at the gate"),
+        children = async {
+            let held = [watch.child().await, watch.child().await];
+            let (status, answer) = ann.says(&message).await;
+            assert_eq!((status.as_u16(), code(&answer)), (503, 5505), "{answer}");
+            held
+        } => children,
+    };
+    // Who does not wait any more has nothing there.
+    drop(opening);
+    for child in children {
+        child.dies().await;
+    }
+    let bob = ann.as_user("bob");
+    let (opened, ()) = tokio::join!(bob.says(&message), async {
+        for _ in 0..3 {
+            drop(gate.waits().await);
+        }
+    });
+    assert_eq!(opened.0, 200);
 }

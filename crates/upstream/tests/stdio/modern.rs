@@ -181,7 +181,6 @@ async fn a_legacy_server_is_told_by_its_answer_or_by_its_leaving() {
 
 #[tokio::test]
 async fn a_legacy_server_may_answer_the_probe_with_silence() {
-    // `cat` without a terminal would echo the probe; a shell that reads and says nothing does not.
     let program = gatewright_upstream::Program::new("/bin/sh")
         .with_arguments(["-c", "while read -r line; do :; done"]);
     let silent = gatewright_upstream::Timeouts {
@@ -190,10 +189,7 @@ async fn a_legacy_server_may_answer_the_probe_with_silence() {
     };
     let quiet = gatewright_upstream::Target::stdio(program).with_timeouts(silent);
     let ann = Caller::new(&upstream(quiet), "ann");
-    assert!(matches!(
-        code(&ann.tool("echo", json!({})).await),
-        4406 | 5504
-    ));
+    assert_eq!(code(&ann.tool("echo", json!({})).await), 4406);
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use gatewright_upstream::{EraSetting, Sharing};
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Events, Watch, call, code, initialize, key, soon, target, upstream};
+use crate::support::{
+    Caller, Events, Gate, Watch, call, code, initialize, key, soon, target, upstream,
+};
 
 fn stateless(watch: &Watch, era: EraSetting) -> Caller {
     let program = watch.program([]).with_sharing(Sharing::Stateless);
@@ -222,4 +224,63 @@ async fn nobody_cancels_the_call_of_another() {
     child.hears("notifications/cancelled").await;
     bob.legacy_tool("release", json!({})).await;
     soon(holding).await;
+}
+
+#[tokio::test]
+async fn many_questions_at_once_are_all_answered() {
+    let watch = Watch::start().await;
+    let ann = stateless(&watch, EraSetting::Legacy);
+    assert_eq!(
+        ann.legacy_tool("pings", json!({})).await["result"],
+        json!({})
+    );
+}
+
+#[tokio::test]
+async fn a_burst_of_first_calls_starts_one_child() {
+    let watch = Watch::start().await;
+    for era in [EraSetting::Modern, EraSetting::Legacy] {
+        let ann = stateless(&watch, era);
+        let call = async |user| {
+            let caller = ann.as_user(user);
+            match era {
+                EraSetting::Modern => caller.tool("echo", json!({})).await,
+                _ => caller.legacy_tool("echo", json!({})).await,
+            }
+        };
+        let (a, b, c) = Box::pin(async { tokio::join!(call("a"), call("b"), call("c")) }).await;
+        let pid = &a["result"]["pid"];
+        assert!(pid.is_u64() && [&b, &c].iter().all(|other| other["result"]["pid"] == *pid));
+        watch.child().await;
+        watch.nothing_more().await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_while_a_child_starts_leaves_the_others_theirs() {
+    let (watch, gate) = (Watch::start().await, Gate::new().await);
+    let address = gate.address()["address"].as_str().unwrap().to_owned();
+    let program = watch
+        .program(["--gate", &address])
+        .with_sharing(Sharing::Stateless);
+    let ann = Caller::new(
+        &upstream(target(program).with_era(EraSetting::Legacy)),
+        "ann",
+    );
+    let bob = ann.as_user("bob");
+    let mut first = Box::pin(ann.legacy_tool("echo", json!({})));
+    let mut second = Box::pin(bob.legacy_tool("echo", json!({})));
+    let (child, waiting) = tokio::select! {
+        biased;
+        _ = &mut first => unreachable!("it is held at the gate"),
+        _ = &mut second => unreachable!("it is held at the gate"),
+        held = async { (watch.child().await, gate.waits().await) } => held,
+    };
+    drop(first);
+    let answer = tokio::join!(soon(second), async {
+        child.dies().await;
+        drop(waiting);
+        gate.waits().await;
+    });
+    assert!(answer.0["result"]["pid"].is_u64());
 }
