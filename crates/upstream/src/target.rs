@@ -41,13 +41,23 @@ impl Default for Timeouts {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
     /// Streamable HTTP, at this URL.
     Http(Uri),
     /// The standard streams of child processes, started like this.
     Stdio(Program),
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Paths and queries of some servers are secrets.
+            Self::Http(url) => f.debug_tuple("Http").field(&url.host()).finish(),
+            Self::Stdio(program) => f.debug_tuple("Stdio").field(program).finish(),
+        }
+    }
 }
 
 /// An MCP server as it is reached.

@@ -43,6 +43,7 @@ pub(crate) async fn answer(
     mut exchange: Exchange,
     terms: &Terms<'_>,
 ) -> Result<Response<AnswerBody>, Failure> {
+    let deadline = Instant::now() + terms.timeouts.total;
     let patience = terms.timeouts.idle.min(terms.timeouts.total);
     let first = match timeout(patience, exchange.next()).await {
         Ok(first) => first,
@@ -59,15 +60,15 @@ pub(crate) async fn answer(
         Mail::Failed(failure) => Err(failure),
         Mail::Closed => Err(Failure::Ending),
         Mail::Message(message) => {
-            let now = Instant::now();
+            let until = (Instant::now() + terms.timeouts.idle).min(deadline);
             Ok(stream(Events {
                 next: Some(event(&message)),
                 source: Some(Source::Call(exchange)),
                 id: Some(terms.id.clone()),
                 time: (!terms.standing).then(|| Time {
-                    sleep: Box::pin(sleep_until(now + terms.timeouts.idle)),
+                    sleep: Box::pin(sleep_until(until)),
                     idle: terms.timeouts.idle,
-                    deadline: now + terms.timeouts.total,
+                    deadline,
                 }),
                 draft: terms.draft.cloned(),
                 beat: Box::pin(sleep(BEAT)),
@@ -199,9 +200,14 @@ impl Events {
     fn take(&mut self, mail: Mail) {
         match mail {
             Mail::Message(message) => {
+                let now = Instant::now();
+                if self.time.as_ref().is_some_and(|time| now >= time.deadline) {
+                    self.fail(&Failure::Timeout);
+                    return;
+                }
                 if let Some(time) = &mut self.time {
                     // A message moves the idle end, never the total one.
-                    let next = (Instant::now() + time.idle).min(time.deadline);
+                    let next = (now + time.idle).min(time.deadline);
                     time.sleep.as_mut().reset(next);
                 }
                 self.next = Some(event(&message));

@@ -1,6 +1,6 @@
 //! The first words with a child: which era it speaks, and the handshake of the legacy era.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use gatewright_wire::{Envelope, Era, Kind, Limits, Peer, Version, code, json};
@@ -138,13 +138,24 @@ pub(crate) fn modern_only(text: &str) -> Option<Failure> {
         .and_then(json::items)?
         .into_iter()
         .filter_map(json::string)
-        .map(|name| name.chars().take(32).collect())
+        .filter(|name| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_graphic()))
+        .take(16)
+        .map(Cow::into_owned)
         .collect();
     let modern = |name: &String| Version::parse(name).is_some_and(|it| it.era() == Era::Modern);
     let says_so = json::member(error, "code")
         .and_then(|raw| raw.parse::<i64>().ok())
         .is_some_and(|raw| raw == code::UNSUPPORTED_VERSION);
-    (says_so || supported.iter().any(modern)).then_some(Failure::ModernOnly { supported })
+    if says_so || supported.iter().any(modern) {
+        return only_modern(supported.into());
+    }
+    None
+}
+
+/// What is said where no version is left that `initialize` could agree on.
+pub(crate) fn only_modern(supported: Arc<[String]>) -> Option<Failure> {
+    let legacy = |name: &String| Version::parse(name).is_some_and(|it| it.era() == Era::Legacy);
+    (!supported.iter().any(legacy)).then_some(Failure::ModernOnly { supported })
 }
 
 /// Whether it is a result and not an error.
@@ -207,7 +218,7 @@ mod tests {
         let refusal = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"m","data":{"supported":["2026-07-28"]}}}"#,
         );
-        let supported = vec!["2026-07-28".to_owned()];
+        let supported = ["2026-07-28".to_owned()].into();
         assert_eq!(opened(&refusal), Err(Failure::ModernOnly { supported }));
         let other = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"m"}}"#,

@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use gatewright_wire::{Envelope, Era, Id, Limits, Splice};
 use tokio::{
+    runtime::Handle,
     sync::mpsc,
     time::{Instant, timeout},
 };
@@ -54,6 +55,8 @@ pub(crate) struct Link {
     most_calls: usize,
     stop: CancellationToken,
     tasks: TaskTracker,
+    // An answer may be dropped anywhere, also where no runtime is entered.
+    runtime: Handle,
 }
 
 pub(super) struct State {
@@ -115,6 +118,7 @@ impl Link {
             most_calls,
             stop,
             tasks,
+            runtime: Handle::current(),
         };
         (Arc::new(link), queue)
     }
@@ -199,17 +203,16 @@ impl Link {
     /// Tells the child that nobody waits for a call any more.
     pub(super) fn cancel(self: &Arc<Self>, wire: i64) {
         let message = format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{wire},"reason":"the client has gone"}}}}"#
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{wire},"reason":"nobody waits for it"}}}}"#
         );
         let link = Arc::clone(self);
-        self.tasks.spawn(async move {
-            if !matches!(
-                timeout(PATIENCE, link.send(message.as_bytes())).await,
-                Ok(Ok(()))
-            ) {
-                tracing::debug!("a cancellation was not taken in time");
+        let sent = async move {
+            let sent = timeout(PATIENCE, link.send(message.as_bytes())).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::debug!("a cancellation was not taken");
             }
-        });
+        };
+        self.tasks.spawn_on(sent, &self.runtime);
     }
 
     /// The call that a caller knows by `id`, unless several go by it.

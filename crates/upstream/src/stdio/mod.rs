@@ -71,7 +71,7 @@ pub(crate) async fn relay(
     match (asked.call().era(), asked.program.sharing()) {
         (Era::Modern, _) => relay.modern().await,
         (Era::Legacy, _) if asked.target.era() == EraSetting::Modern => {
-            let supported = vec![Version::V2026_07_28.as_str().to_owned()];
+            let supported = [Version::V2026_07_28.as_str().to_owned()].into();
             Err(Failure::ModernOnly { supported })
         }
         (Era::Legacy, Sharing::Stateless) => relay.shared().await,

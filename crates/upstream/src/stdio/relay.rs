@@ -171,11 +171,11 @@ impl Relay<'_> {
         let message = message.inspect_err(|failure| self.children.ungreeted(&start, failure))?;
         if !greet::is_result(&message) {
             let text = std::str::from_utf8(&message).unwrap_or_default();
-            let modern = match era::known(asked.target) {
-                Some(Spoken::Modern { supported }) => Some(Failure::ModernOnly { supported }),
+            let known = match era::known(asked.target) {
+                Some(Spoken::Modern { supported }) => greet::only_modern(supported),
                 _ => greet::modern_only(text),
             };
-            return modern.map_or_else(|| Ok(answer::whole(message.clone(), Era::Legacy)), Err);
+            return known.map_or_else(|| Ok(answer::whole(message.clone(), Era::Legacy)), Err);
         }
         let session = Session::new(call.bytes().clone());
         let session = Arc::new(session);
