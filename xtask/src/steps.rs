@@ -121,7 +121,14 @@ fn add_test_steps(report: &mut Report) {
     report.step("tests", || {
         if cargo::has_subcommand("nextest") {
             cargo::run(
-                &["nextest", "run", "--workspace", "--no-tests", "pass"],
+                &[
+                    "nextest",
+                    "run",
+                    "--workspace",
+                    "--no-tests",
+                    "pass",
+                    "--no-fail-fast",
+                ],
                 &[],
             )
         } else {
@@ -129,6 +136,7 @@ fn add_test_steps(report: &mut Report) {
                 &[
                     "test",
                     "--workspace",
+                    "--no-fail-fast",
                     "--lib",
                     "--bins",
                     "--tests",

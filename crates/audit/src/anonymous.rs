@@ -140,7 +140,8 @@ impl<S: AuditSink> Anonymous<S> {
 
 impl<S: AuditSink> Held for Anonymous<S> {
     fn flush(&self, now: Timestamp) {
-        self.drain(now, |began| now.since(began) >= INTERVAL);
+        // Began in the future: the clock was set back, and who waits for it would wait long.
+        self.drain(now, |began| now < began || now.since(began) >= INTERVAL);
     }
 
     fn flush_all(&self, now: Timestamp) {
@@ -175,5 +176,28 @@ impl fmt::Display for Network {
             Self::Unknown => f.write_str("unknown"),
             Self::Others => f.write_str("others"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gatewright_core::ReferenceId;
+
+    use super::*;
+    use crate::testing::{Memory, route, start};
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_no_counts_back() {
+        let memory = Arc::new(Memory::default());
+        let anonymous = Anonymous::new(Arc::clone(&memory));
+        let draft = Draft::new(ReferenceId::random(), start());
+        draft.fill(|fields| fields.route = Some(route()));
+        for _ in 0..=FIRST {
+            anonymous.is_among_first(&draft, start());
+        }
+        anonymous.flush(start());
+        assert!(memory.kinds().is_empty());
+        anonymous.flush(Timestamp::from_millis(start().millis() - 3_600_000));
+        assert_eq!(memory.json()[0]["aggregate"]["count"], 1);
     }
 }

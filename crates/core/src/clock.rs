@@ -101,6 +101,11 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(at.millis())))
     }
 
+    /// Sets the clock, also back.
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.millis(), Ordering::Relaxed);
+    }
+
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(

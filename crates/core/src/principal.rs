@@ -92,8 +92,9 @@ impl fmt::Debug for Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Party {
     subject: Subject,
-    groups: BTreeSet<Group>,
-    roles: BTreeSet<Arc<str>>,
+    // Shared: a remembered token makes a party at every request, however many groups it has.
+    groups: Arc<BTreeSet<Group>>,
+    roles: Arc<BTreeSet<Arc<str>>>,
     name: Option<Arc<str>>,
 }
 
@@ -103,8 +104,8 @@ impl Party {
     pub fn new(subject: Subject) -> Self {
         Self {
             subject,
-            groups: BTreeSet::new(),
-            roles: BTreeSet::new(),
+            groups: Arc::default(),
+            roles: Arc::default(),
             name: None,
         }
     }
@@ -112,14 +113,14 @@ impl Party {
     /// Adds groups.
     #[must_use]
     pub fn with_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
-        self.groups.extend(groups);
+        Arc::make_mut(&mut self.groups).extend(groups);
         self
     }
 
     /// Adds roles that the issuer asserts by name.
     #[must_use]
     pub fn with_roles<'a>(mut self, roles: impl IntoIterator<Item = &'a str>) -> Self {
-        self.roles.extend(roles.into_iter().map(Arc::from));
+        Arc::make_mut(&mut self.roles).extend(roles.into_iter().map(Arc::from));
         self
     }
 
@@ -138,13 +139,13 @@ impl Party {
 
     /// Groups, from the token and the directory.
     #[must_use]
-    pub const fn groups(&self) -> &BTreeSet<Group> {
+    pub fn groups(&self) -> &BTreeSet<Group> {
         &self.groups
     }
 
     /// Roles that the issuer asserts by name.
     #[must_use]
-    pub const fn roles(&self) -> &BTreeSet<Arc<str>> {
+    pub fn roles(&self) -> &BTreeSet<Arc<str>> {
         &self.roles
     }
 
@@ -155,7 +156,9 @@ impl Party {
     }
 
     pub(crate) fn join(&mut self, membership: Membership) {
-        self.groups.extend(membership.groups);
+        if !membership.groups.is_empty() {
+            Arc::make_mut(&mut self.groups).extend(membership.groups);
+        }
     }
 }
 

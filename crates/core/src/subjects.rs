@@ -25,7 +25,8 @@ pub trait Subjects: Send + Sync + 'static {
     /// The subject's status.
     fn status(&self, tenant: &TenantId, subject: &Subject) -> Status;
 
-    /// Completes once any of the subjects is disabled; what holds an open stream for them waits for it.
+    /// Completes once any of the subjects is disabled, at once if one is already; what holds an open stream for them
+    /// waits for it, and asks for it only after [`status`](Self::status).
     fn disabled(
         &self,
         tenant: &TenantId,

@@ -15,9 +15,13 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use gatewright_audit::ReadLogError;
 use tokio::runtime::Builder;
 
-use crate::config::{LoadConfigError, Organisation, Settings};
+use crate::{
+    config::{LoadConfigError, Organisation, Settings},
+    edge::Certificate,
+};
 
 /// What a command found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +115,9 @@ pub fn main() -> ExitCode {
     };
     outcome.map_or_else(
         |error| {
-            complain(&*error);
+            if !is_closed_pipe(&*error) {
+                complain(&*error);
+            }
             ExitCode::from(COULD_NOT_RUN)
         },
         ExitCode::from,
@@ -138,6 +144,12 @@ impl From<Found> for ExitCode {
 fn check(args: &ConfigArgs) -> Outcome {
     match args.load() {
         Ok((settings, organisation)) => {
+            if let Some(files) = &settings.tls
+                && let Err(error) = Certificate::load(files)
+            {
+                complain(&error);
+                return Ok(Found::Bad);
+            }
             let mut out = io::stdout().lock();
             writeln!(out, "{}: no mistakes", settings.file.display())?;
             writeln!(out, "{}: no mistakes", settings.organisation.display())?;
@@ -150,6 +162,17 @@ fn check(args: &ConfigArgs) -> Outcome {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether whoever reads what we write has gone, as `head` does.
+fn is_closed_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let own = error.downcast_ref::<io::Error>();
+    let of_log = match error.downcast_ref::<ReadLogError>() {
+        Some(ReadLogError::Write(error)) => Some(error),
+        _ => None,
+    };
+    let kind = own.or(of_log).map(io::Error::kind);
+    kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 /// Tells people what went wrong, with what caused it.
@@ -193,5 +216,9 @@ mod tests {
         assert!(check(&args).is_err(), "there is no org.toml");
         std::fs::write(dir.path().join("org.toml"), "").unwrap();
         assert_eq!(check(&args).unwrap(), Found::Good);
+        let tls = "[tls]\ncertificate = 'none.pem'\nkey = 'none.key'";
+        let settings = format!("public_url = 'https://gw.example'\n{tls}");
+        std::fs::write(&config, settings).unwrap();
+        assert_eq!(check(&args).unwrap(), Found::Bad, "there is no certificate");
     }
 }

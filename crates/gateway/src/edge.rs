@@ -74,17 +74,17 @@ impl<S> Edge<S> {
             let is_metadata = path.starts_with(METADATA);
             // Before anything is decided: if a reload takes the endpoint away meanwhile, this says so.
             let endpoint = shared.routing.endpoint(path);
-            let ended = endpoint.as_ref().map(|endpoint| endpoint.ended.clone());
-            let route = if is_metadata {
-                shared.routing.described_at(path)
-            } else {
-                endpoint.map(|endpoint| endpoint.route)
-            };
             let answer = match shared.refusal(&request, is_metadata) {
                 Some(refusal) => refusal.answer(),
-                None if is_metadata => metadata_answer(request.method(), route.as_ref()),
+                None if is_metadata => {
+                    let described = shared.routing.described_at(path);
+                    metadata_answer(request.method(), described.as_ref())
+                }
                 None => ready(&mut stack, request).await,
             };
+            let (route, ended) = endpoint
+                .map(|endpoint| (endpoint.route, endpoint.ended))
+                .unzip();
             let outcome = outcome(&answer);
             shared
                 .metrics

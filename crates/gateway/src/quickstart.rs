@@ -138,12 +138,12 @@ impl Scene {
     }
 
     /// What to do with it, after the tour.
-    pub(crate) fn invitation(&self, paint: Paint) -> String {
+    pub(crate) fn invitation(&self, paint: Paint, program: &str) -> String {
         let server = "invoices";
         let token = self.ann.token(server);
         let file = self.files.token(ANN, server);
         let snippets = paste::snippets(server, &self.endpoint(server), token, &file);
-        screen::invitation(paint, &snippets, self.files.dir())
+        screen::invitation(paint, &snippets, self.files.dir(), program)
     }
 
     /// Where its files are.

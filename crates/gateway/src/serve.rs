@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use gatewright_audit::SegmentFiles;
+use gatewright_audit::{OpenLogError, SegmentFiles};
 use gatewright_core::InvalidRoute;
 use gatewright_identity::{InvalidIssuer, JwtResolver};
 use gatewright_policy_cedar::TenantEngines;
@@ -43,13 +43,16 @@ pub enum StartError {
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] OpenKeyError),
+    /// Another gateway writes to the audit log.
+    #[error("another gateway writes to the audit log in `{}`: stop it, or give this one a `data_dir` of its own", .0.display())]
+    AuditInUse(PathBuf),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log in `{}`: {source}", dir.display())]
     Audit {
         /// Where it is.
         dir: PathBuf,
         /// Why.
-        source: gatewright_audit::OpenLogError,
+        source: OpenLogError,
     },
     /// The organisation cannot be served.
     #[error(transparent)]
@@ -215,7 +218,10 @@ fn open_log(settings: &Settings) -> Result<SegmentFiles, StartError> {
     SegmentFiles::builder(&dir)
         .checkpoint_key(checkpoint_key(settings))
         .open()
-        .map_err(|source| StartError::Audit { dir, source })
+        .map_err(|source| match source {
+            OpenLogError::InUse { .. } => StartError::AuditInUse(dir),
+            source => StartError::Audit { dir, source },
+        })
 }
 
 /// Where the audit log of a gateway with these settings is.

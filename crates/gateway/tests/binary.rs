@@ -1,5 +1,6 @@
 //! The program, as an operator runs it: arguments, signals, exit codes.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "whatever cannot be done fails the test that needs it"
 )]

@@ -33,14 +33,32 @@ fn names_a_token(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
-/// What is in the `Authorization` header, if its scheme is `Bearer` (RFC 6750 §2.1, in any case: RFC 9110 §11.1).
-pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?;
-    // What is not even text has no scheme that we know.
-    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| rest.trim_start_matches(' '))
+/// What the `Authorization` header holds, if its scheme is `Bearer` (RFC 6750 §2.1, in any case: RFC 9110 §11.1).
+///
+/// # Errors
+/// A rejection where the scheme is `Bearer` and what follows can be no token: it was meant as one, so nobody else is
+/// asked what it might be.
+pub(crate) fn bearer(parts: &Parts) -> Result<Option<&str>, Rejection> {
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let bytes = value.as_bytes();
+    let end = bytes.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+    let (scheme, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    let token = std::str::from_utf8(rest).map(|rest| rest.trim_matches([' ', '\t']));
+    match token {
+        Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(token))
+        }
+        _ => Err(Rejection {
+            fault: Fault::Caller,
+            code: "malformed-token",
+            message: "the Authorization header holds no token".to_owned(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -91,9 +109,25 @@ mod tests {
             ("bearer   abc", Some("abc")),
             ("Basic abc", None),
             ("Bearerabc", None),
-            ("Bearer", None),
         ] {
-            assert_eq!(bearer(&parts("/", &[value])), token, "{value}");
+            assert_eq!(bearer(&parts("/", &[value])), Ok(token), "{value}");
+        }
+        assert_eq!(bearer(&parts("/", &[])), Ok(None));
+    }
+
+    #[test]
+    fn what_was_meant_as_a_token_is_nobody_elses() {
+        for value in [
+            &b"Bearer"[..],
+            b"bearer ",
+            b"Bearer a b",
+            b"Bearer\ta\tb",
+            b"Bearer \xff\xfe",
+        ] {
+            let mut parts = parts("/", &[]);
+            let value = http::HeaderValue::from_bytes(value).unwrap();
+            parts.headers.insert(header::AUTHORIZATION, value);
+            assert_eq!(bearer(&parts).unwrap_err().code, "malformed-token");
         }
     }
 }

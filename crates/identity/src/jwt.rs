@@ -16,7 +16,6 @@ use gatewright_jose::{
     CacheTimes, Expect, JwksUrl, KeySource, KeysUnavailable, Unverified, VerifyTokenError,
 };
 use http::request::Parts;
-use url::{Host, Url};
 
 use self::{
     cache::{Entry, TokenCache},
@@ -92,7 +91,7 @@ impl JwtResolver {
     pub async fn discover(issuer: &str) -> Result<Self, DiscoverIssuerError> {
         let issuer = TrustedIssuer::new(issuer)?;
         let egress = Egress::builder()
-            .development(is_loopback(issuer.url()))
+            .development(issuer.is_on_loopback())
             .build();
         let resolver = Self::new(&egress);
         let id = issuer.id().to_owned();
@@ -198,7 +197,7 @@ impl JwtResolver {
         let token = unverified
             .verify(&keys, source.issuer.allowed_algorithms())
             .map_err(unfit)?;
-        let identity = source.issuer.identity(token.claims());
+        let identity = source.issuer.identity(token.claims(), self.0.clock.now());
         let identity = identity.map_err(|error| rejected(error.code(), &error.to_string()))?;
         Ok(Entry::new(token, identity, source))
     }
@@ -206,8 +205,10 @@ impl JwtResolver {
 
 impl Resolver for JwtResolver {
     async fn resolve(&self, parts: &Parts) -> Outcome {
-        let Some(token) = credential::bearer(parts) else {
-            return Outcome::NoCredential;
+        let token = match credential::bearer(parts) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Outcome::NoCredential,
+            Err(rejection) => return Outcome::Rejected(rejection),
         };
         // `authenticate` refuses a request without a route before it asks anybody.
         let Some(route) = parts.extensions.get::<Route>() else {
@@ -245,14 +246,5 @@ fn unavailable(_: KeysUnavailable) -> Rejection {
         fault: Fault::Unavailable,
         code: "keys-unavailable",
         message: "the token cannot be checked now: the keys of its issuer cannot be had".to_owned(),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -74,6 +75,10 @@ where
     })
 }
 
+/// The clock is looked at this often at least: the runtime's time stands still while a machine is suspended, and the
+/// clock may be set.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// The moment in which a standing stream ends.
 struct End {
     at: Timestamp,
@@ -83,21 +88,25 @@ struct End {
 impl End {
     fn new(lifetime: &Lifetime) -> Option<Self> {
         let at = lifetime.expires_at?;
-        let sleep = Box::pin(sleep(at.since(lifetime.clock.now())));
+        let sleep = until(at, &*lifetime.clock);
         Some(Self { at, sleep })
     }
 
     fn poll(&mut self, context: &mut Context<'_>, clock: &dyn Clock) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(context));
-            let now = clock.now();
-            if self.at <= now {
+            if self.at <= clock.now() {
                 return Poll::Ready(());
             }
-            // The machine's clock was set back, or is not the one of the runtime.
-            self.sleep = Box::pin(sleep(self.at.since(now)));
+            self.sleep = until(self.at, clock);
         }
     }
+}
+
+fn until(at: Timestamp, clock: &dyn Clock) -> Pin<Box<Sleep>> {
+    // Not none at all: a clock that stands still must not keep us busy.
+    let left = at.since(clock.now()).clamp(Duration::from_millis(1), LOOK);
+    Box::pin(sleep(left))
 }
 
 /// The body of an answer that is still under way.

@@ -14,10 +14,11 @@ fn document(route: &Route) -> Value {
     let mut document = Map::new();
     let mut say = |name: &str, value: Value| document.insert(name.to_owned(), value);
     say("resource", json!(route.resource()));
-    say(
-        "authorization_servers",
-        json!(route.profile().authorization_servers),
-    );
+    // RFC 9728 §3.2: what would be empty is left out.
+    let issuers = &route.profile().authorization_servers;
+    if !issuers.is_empty() {
+        say("authorization_servers", json!(issuers));
+    }
     // Tokens are taken from the header only (RFC 9728 §2; never from the query or the body).
     say("bearer_methods_supported", json!(["header"]));
     let scopes = route.all_scopes();
@@ -132,6 +133,18 @@ mod tests {
                 "resource_name": "Billing",
             })
         );
+    }
+
+    #[test]
+    fn what_would_be_empty_is_left_out() {
+        let route = Route::single("s", "https://gw.example/mcp/s").unwrap();
+        let members: Vec<_> = document(&route)
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        assert_eq!(members, ["bearer_methods_supported", "resource"]);
     }
 
     #[tokio::test]

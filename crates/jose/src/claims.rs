@@ -30,7 +30,7 @@ impl Claims {
         };
         let time = |claim: &'static str| {
             all.get(claim)
-                .map(|value| timestamp(value).ok_or(VerifyTokenError::Claim(claim)))
+                .map(|value| numeric_date(value).ok_or(VerifyTokenError::Claim(claim)))
                 .transpose()
         };
         let (issuer, subject) = (name("iss")?, name("sub")?);
@@ -112,7 +112,8 @@ impl fmt::Debug for Claims {
 }
 
 /// A `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction.
-pub(crate) fn timestamp(value: &Value) -> Option<Timestamp> {
+#[must_use]
+pub fn numeric_date(value: &Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_i64() {
         return Some(Timestamp::from_secs(seconds));
     }

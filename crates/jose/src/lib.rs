@@ -46,12 +46,12 @@ mod source;
 mod verify;
 
 pub use algorithm::Algorithm;
-pub use claims::Claims;
+pub use claims::{Claims, numeric_date};
 pub use document::{FetchKeysError, JwksUrl, fetch_document, fetch_keys};
 pub use key::{Key, Thumbprint};
 pub use key_set::{KeySet, ParseKeySetError};
 pub use sign::{SignError, SigningKey};
 pub use source::{CacheTimes, FetchKeys, KeySource, KeysUnavailable};
 pub use verify::{
-    Expect, MAX_TOKEN_BYTES, Profile, Unverified, Verified, VerifyTokenError, verify,
+    Expect, LEEWAY, MAX_TOKEN_BYTES, Profile, Unverified, Verified, VerifyTokenError, verify,
 };

@@ -8,6 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::{FetchKeysError, KeySet};
 
+/// By how much the back-off grows at most.
+const LONGEST_BACK_OFF: u32 = 32;
+
 /// Gets the keys of one issuer from where they are.
 #[async_trait]
 pub trait FetchKeys: Send + Sync + 'static {
@@ -169,8 +172,20 @@ impl Fetched {
     /// Keys that are still usable, with their age.
     fn known(&self, now: Timestamp) -> Option<(Arc<KeySet>, Duration)> {
         let snapshot = self.snapshot.load_full()?;
+        // Fetched in the future: the clock was set back, and nobody knows how old they are.
+        if now < snapshot.at {
+            return None;
+        }
         let age = now.since(snapshot.at);
         (age < self.times.usable).then(|| (Arc::clone(&snapshot.keys), age))
+    }
+
+    /// Whether a failure is too recent for another try. Where the clock was set back since, it says nothing.
+    fn holds_back(&self, flight: &Flight, now: Timestamp) -> bool {
+        let longest = self.times.back_off.saturating_mul(LONGEST_BACK_OFF);
+        flight
+            .not_before
+            .is_some_and(|at| at > now && at <= now.plus(longest))
     }
 
     /// Fetches while what is known serves on, unless somebody does already.
@@ -178,7 +193,7 @@ impl Fetched {
         let Ok(flight) = Arc::clone(&self.flight).try_lock_owned() else {
             return;
         };
-        if flight.not_before.is_none_or(|at| at <= now) {
+        if !self.holds_back(&flight, now) {
             drop(self.tasks.spawn(Arc::clone(self).run(flight)));
         }
     }
@@ -189,7 +204,7 @@ impl Fetched {
         self: &Arc<Self>,
         flight: OwnedMutexGuard<Flight>,
     ) -> Result<Arc<KeySet>, KeysUnavailable> {
-        if flight.not_before.is_some_and(|at| at > self.clock.now()) {
+        if self.holds_back(&flight, self.clock.now()) {
             return Err(KeysUnavailable(flight.failure.clone()));
         }
         let fetch = self.tasks.spawn(Arc::clone(self).run(flight));
@@ -218,8 +233,14 @@ impl Fetched {
             }
             Err(error) => {
                 tracing::warn!(%error, "the keys of an issuer cannot be fetched");
-                let factor = 1_u32 << flight.failures.min(5);
-                flight.not_before = Some(at.plus(self.times.back_off.saturating_mul(factor)));
+                let factor = 1_u32
+                    .checked_shl(flight.failures)
+                    .unwrap_or(LONGEST_BACK_OFF);
+                let back_off = self
+                    .times
+                    .back_off
+                    .saturating_mul(factor.min(LONGEST_BACK_OFF));
+                flight.not_before = Some(at.plus(back_off));
                 flight.failures = flight.failures.saturating_add(1);
                 let error = Arc::new(error);
                 flight.failure = Some(Arc::clone(&error));

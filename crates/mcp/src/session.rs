@@ -15,8 +15,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, BoxError, CallBody, Clock, Draft, Principal, Purpose, Refused, Route, Sealer,
-    SystemClock, json_rpc_refusal, miswired,
+    AnswerBody, BoxError, CallBody, CallKind, Clock, Draft, Principal, Purpose, Refused, Route,
+    Sealer, SystemClock, json_rpc_refusal, miswired,
 };
 use gatewright_wire::{Era, Id, code, headers::MCP_SESSION_ID};
 use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
@@ -117,7 +117,12 @@ where
                 return Ok(miswired("session", "Principal"));
             };
             let draft = parts.extensions.get::<Draft>().cloned();
-            let id = body.call().id().cloned();
+            // Only requests are answered by their id: that of a response belongs to the server's own ids.
+            let call = body.call();
+            let id = call
+                .id()
+                .filter(|_| call.kind() == CallKind::Request)
+                .cloned();
             let owner = Owner::new(body.call().route(), &principal);
             let refuse = |refusal: Refusal| {
                 if let Some(draft) = &draft {

@@ -11,6 +11,7 @@ use crate::{
     arguments::confusable,
     names::{self, Kind},
     schema::{Action, SEE, SUBSCRIBE},
+    uri,
 };
 
 /// How many resources one `subscriptions/listen` may name; each costs two decisions.
@@ -64,6 +65,7 @@ impl Ask {
                 let mut questions = vec![Question { action, target }];
                 if call.method() == Some("subscriptions/listen") {
                     for uri in subscriptions(call)? {
+                        refuse_unless_plain(&uri)?;
                         for action in [SEE, SUBSCRIBE] {
                             let target = Target::item(ItemKind::Resource, server, &uri, &facts);
                             questions.push(Question { action, target });
@@ -74,6 +76,9 @@ impl Ask {
             }
         };
         let name = call.target().ok_or("the call names no target")?;
+        if kind == ItemKind::Resource {
+            refuse_unless_plain(name)?;
+        }
         let question = |action| Question {
             action,
             target: Target::item(kind, server, name, &facts),
@@ -81,6 +86,14 @@ impl Ask {
         Ok(Self {
             questions: vec![question(SEE), question(action)],
         })
+    }
+}
+
+fn refuse_unless_plain(uri: &str) -> Result<(), &'static str> {
+    if uri::is_plain(uri) {
+        Ok(())
+    } else {
+        Err("the URI is not in its normal form, and servers may read it otherwise than policies do")
     }
 }
 

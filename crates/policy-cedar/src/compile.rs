@@ -38,6 +38,7 @@ pub(crate) fn role(role: &Role) -> Result<Vec<Source>, BuildEngineError> {
         for pattern in &permission.methods {
             refuse_item_method(pattern).map_err(wrong)?;
         }
+        refuse_arguments_of_what_has_none(permission).map_err(wrong)?;
         let mut halves = Halves {
             role: &role.name,
             number,
@@ -160,7 +161,14 @@ fn methods(
     if !requests.is_empty() {
         halves.push("call", &requests, &server_only, &when)?;
     }
-    for pattern in &permission.server_requests {
+    let asked = |pattern: &&Pattern| {
+        let name = pattern.literal();
+        name.is_none()
+            || schema::SERVER_ACTIONS
+                .iter()
+                .all(|(_, method)| Some(*method) != name)
+    };
+    for pattern in permission.server_requests.iter().filter(asked) {
         let mut when = when.clone();
         when.push(like(get(var("context"), "method"), pattern));
         halves.push("call", &[schema::REVERSE_UNKNOWN.0], &server_only, &when)?;
@@ -268,6 +276,31 @@ fn server_scope(server: &Pattern) -> (Json, Vec<Json>) {
             json!({"op": "is", "entity_type": Kind::Server.type_name()}),
             vec![like(get(var("resource"), "name"), server)],
         ),
+    }
+}
+
+/// Such a permission would show what it never allows (invariant 4).
+fn refuse_arguments_of_what_has_none(permission: &Permission) -> Result<(), String> {
+    if permission.when.arguments.is_empty() {
+        return Ok(());
+    }
+    let known = |pattern: &&Pattern| {
+        let name = pattern.literal();
+        schema::METHOD_ACTIONS
+            .iter()
+            .any(|action| Some(action.0) == name)
+    };
+    let without = if permission.resources.is_empty() {
+        let method = permission.methods.iter().find(known);
+        method.map(|method| format!("`{}` has", method.as_str()))
+    } else {
+        Some("resources have".to_owned())
+    };
+    match without {
+        None => Ok(()),
+        Some(which) => Err(format!(
+            "{which} no arguments to hold a condition against: a permission of their own can give them"
+        )),
     }
 }
 

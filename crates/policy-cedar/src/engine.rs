@@ -28,6 +28,7 @@ use crate::{
     index::Index,
     names::Kind,
     schema::SEE,
+    uri,
     view::{Granted, Verdict, View},
 };
 
@@ -256,9 +257,11 @@ impl PolicyEngine for CedarEngine {
                 action: SEE,
                 target,
             };
-            let all = views
-                .iter()
-                .all(|view| self.answer(view, &question, &moment).allowed);
+            let of_resources = matches!(kind, ItemKind::Resource | ItemKind::ResourceTemplate);
+            let all = (!of_resources || uri::is_plain(name))
+                && views
+                    .iter()
+                    .all(|view| self.answer(view, &question, &moment).allowed);
             shown.push(all);
             if shown.len().is_multiple_of(ITEMS_AT_ONCE) {
                 let_others_go_on().await;

@@ -71,7 +71,8 @@
 //!
 //! **Denies** without a matching permission, where any policy forbids, where a policy fails to evaluate, where
 //! the principal or the call is of another tenant, and where members of the arguments that a policy names could be
-//! read in two ways. Numbers other than plain integers of 64 bits compare with nothing.
+//! read in two ways. Numbers other than plain integers of 64 bits compare with nothing. A URI of a resource that
+//! servers may read otherwise than policies do (`..`, hidden letters) is denied, and not shown.
 //!
 //! **Fails** to be built with [`BuildEngineError`], which names file and line or role and permission: no policy is
 //! served that is not understood in full. [`CedarEngine::warnings`] says what is allowed and looks like a mistake.
@@ -91,6 +92,7 @@ mod limited;
 mod names;
 mod schema;
 mod tenants;
+mod uri;
 mod view;
 
 pub use builder::{CedarEngineBuilder, ToolFacts};

@@ -1,21 +1,23 @@
 //! Which era a server speaks: asked once, remembered, asked again when it is in doubt.
 
 use std::{
-    sync::{PoisonError, RwLock},
+    borrow::Cow,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use bytes::Bytes;
 use gatewright_wire::{
-    Envelope, Id, Kind, Limits, Peer, Version, code, headers as names, json, sse::Scanner,
+    Envelope, Era, Id, Kind, Limits, Peer, Version, code, headers as names, json, sse::Scanner,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     failure::Failure,
-    headers,
+    headers::{self, EVENTS, JSON},
     service::Client,
     target::{EraSetting, Target},
 };
@@ -24,14 +26,27 @@ use crate::{
 const LEGACY_HOLDS: Duration = Duration::from_secs(5 * 60);
 /// The largest answer to the probe, in bytes.
 const LARGEST: usize = 1024 * 1024;
+/// How many versions a server may name.
+const MOST_VERSIONS: usize = 16;
 
 /// What a server speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Spoken {
     /// `initialize` and sessions.
     Legacy,
-    /// 2026-07-28 or later, as it says itself; it may take `initialize` too.
-    Modern { supported: Vec<String> },
+    /// 2026-07-28 or later, as it says itself.
+    Modern { supported: Arc<[String]> },
+}
+
+impl Spoken {
+    fn modern_only() -> Self {
+        let supported = Version::MODERN
+            .iter()
+            .map(|version| version.as_str().to_owned());
+        Self::Modern {
+            supported: supported.collect(),
+        }
+    }
 }
 
 /// What is remembered of a server.
@@ -66,9 +81,7 @@ impl EraMemory {
 pub(crate) fn known(target: &Target) -> Option<Spoken> {
     match target.era() {
         EraSetting::Legacy => Some(Spoken::Legacy),
-        EraSetting::Modern => Some(Spoken::Modern {
-            supported: vec![Version::V2026_07_28.as_str().to_owned()],
-        }),
+        EraSetting::Modern => Some(Spoken::modern_only()),
         EraSetting::Probe => target.memory.remembered(),
     }
 }
@@ -84,30 +97,41 @@ pub(crate) async fn spoken(
     if let Some(spoken) = known(target) {
         return Ok(spoken);
     }
-    let _asking = target.memory.asking.lock().await;
-    if let Some(spoken) = target.memory.remembered() {
-        return Ok(spoken);
-    }
-    let request = discover(url, credential);
-    let asked = tokio::time::timeout(target.timeouts().first_byte, ask(client, request)).await;
-    let spoken = asked.unwrap_or(Err(Failure::Timeout))?;
-    target.memory.remember(&spoken);
-    Ok(spoken)
+    // Waiting for another call that asks counts, or a queue of them would wait for ever.
+    let asked = tokio::time::timeout(target.timeouts().first_byte, async {
+        let _asking = target.memory.asking.lock().await;
+        if let Some(spoken) = target.memory.remembered() {
+            return Ok(spoken);
+        }
+        let spoken = ask(client, target, discover(url, credential)).await?;
+        target.memory.remember(&spoken);
+        Ok(spoken)
+    });
+    asked.await.unwrap_or(Err(Failure::Timeout))
 }
 
-async fn ask(client: &Client, request: Request<Full<Bytes>>) -> Result<Spoken, Failure> {
+async fn ask(
+    client: &Client,
+    target: &Target,
+    request: Request<Full<Bytes>>,
+) -> Result<Spoken, Failure> {
     let answer = client
         .request(request)
         .await
-        .map_err(|_any| Failure::Unreachable)?;
+        .map_err(|error| Failure::unreachable(target, &error))?;
     let (parts, body) = answer.into_parts();
-    let Ok(body) = Limited::new(body, LARGEST).collect().await else {
-        return Err(Failure::Unreachable);
-    };
-    let message = message(&parts.headers, body.to_bytes());
+    let message = message(&parts.headers, body).await;
     match parts.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Credential),
-        status if status.is_server_error() && message.is_none() => Err(Failure::Unreachable),
+        // What stands before a server says so when that is down. 500 is said by servers that the question upsets.
+        StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT
+        | StatusCode::TOO_MANY_REQUESTS
+            if message.is_none() =>
+        {
+            Err(Failure::Unreachable)
+        }
         status => Ok(verdict(status, message.as_deref())),
     }
 }
@@ -132,10 +156,7 @@ fn discover(url: &Uri, credential: Option<&(HeaderName, HeaderValue)>) -> Reques
     *request.method_mut() = Method::POST;
     *request.uri_mut() = url.clone();
     let fields = request.headers_mut();
-    fields.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     fields.insert(
         header::ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream"),
@@ -155,28 +176,37 @@ fn discover(url: &Uri, credential: Option<&(HeaderName, HeaderValue)>) -> Reques
     request
 }
 
-/// The JSON-RPC answer in a body of either form.
-fn message(fields: &HeaderMap, body: Bytes) -> Option<Bytes> {
-    let message = if headers::is(fields, "text/event-stream") {
-        let mut scanner = Scanner::new(LARGEST);
-        scanner.push(body).ok()?;
-        std::iter::from_fn(|| scanner.next_event())
-            .filter_map(|event| event.data())
-            .last()?
-    } else {
-        body
+/// The JSON-RPC answer in a body of either form; nothing more is read.
+async fn message(fields: &HeaderMap, mut body: Incoming) -> Option<Bytes> {
+    if headers::is(fields, JSON) {
+        let body = Limited::new(body, LARGEST).collect().await.ok()?;
+        return Some(body.to_bytes()).filter(|message| is_answer(message));
+    }
+    if !headers::is(fields, EVENTS) {
+        return None;
+    }
+    let (mut scanner, mut left) = (Scanner::new(LARGEST), LARGEST);
+    loop {
+        let data = body.frame().await?.ok()?.into_data().unwrap_or_default();
+        left = left.checked_sub(data.len())?;
+        scanner.push(data).ok()?;
+        while let Some(event) = scanner.next_event() {
+            if let Some(message) = event.data().filter(|data| is_answer(data)) {
+                return Some(message);
+            }
+        }
+    }
+}
+
+fn is_answer(message: &[u8]) -> bool {
+    let limits = Limits {
+        max_bytes: LARGEST,
+        ..Limits::default()
     };
-    let envelope = Envelope::parse(
-        &message,
-        Peer::Server,
-        &Limits {
-            max_bytes: LARGEST,
-            ..Limits::default()
-        },
-    )
-    .ok()?;
-    let ours = envelope.id().is_none_or(|id| *id == Id::number(0));
-    (ours && matches!(envelope.kind(), Kind::Response | Kind::ErrorResponse)).then_some(message)
+    Envelope::parse(message, Peer::Server, &limits).is_ok_and(|envelope| {
+        let ours = envelope.id().is_none_or(|id| *id == Id::number(0));
+        ours && matches!(envelope.kind(), Kind::Response | Kind::ErrorResponse)
+    })
 }
 
 /// A result, or an error that only the modern era has, comes from a modern server. Everything else is what a
@@ -189,18 +219,29 @@ pub(crate) fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
         let listed = json::pointer(text, path)
             .and_then(json::items)
             .unwrap_or_default();
+        // They are shown to clients: nothing that does not look like a version gets there.
+        let looks_like_one = |version: &Cow<'_, str>| {
+            version.len() <= 32
+                && version
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
         listed
             .into_iter()
             .filter_map(json::string)
-            .map(|version| version.chars().take(32).collect())
+            .filter(looks_like_one)
+            .take(MOST_VERSIONS)
+            .map(Cow::into_owned)
             .collect()
     };
     let modern = |supported: Vec<String>| {
         let knows = |version: &String| {
-            Version::parse(version).is_some_and(|version| Version::MODERN.contains(&version))
+            Version::parse(version).is_some_and(|version| version.era() == Era::Modern)
         };
         if supported.iter().any(knows) {
-            Spoken::Modern { supported }
+            Spoken::Modern {
+                supported: supported.into(),
+            }
         } else {
             Spoken::Legacy
         }
@@ -212,9 +253,7 @@ pub(crate) fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
     match (error, status) {
         (Some(code::UNSUPPORTED_VERSION), _) => modern(versions(&["error", "data", "supported"])),
         (Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY), _)
-        | (Some(code::METHOD_NOT_FOUND), StatusCode::NOT_FOUND) => Spoken::Modern {
-            supported: vec![Version::V2026_07_28.as_str().to_owned()],
-        },
+        | (Some(code::METHOD_NOT_FOUND), StatusCode::NOT_FOUND) => Spoken::modern_only(),
         _ => Spoken::Legacy,
     }
 }
@@ -232,9 +271,7 @@ mod tests {
 
     #[test]
     fn modern_servers_are_known_by_what_only_they_say() {
-        let modern = Spoken::Modern {
-            supported: vec!["2026-07-28".to_owned()],
-        };
+        let modern = Spoken::modern_only();
         for (status, message) in [
             (
                 200,

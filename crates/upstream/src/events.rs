@@ -5,21 +5,24 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use gatewright_core::{BoxError, Call, CallKind, Draft};
+use gatewright_core::{BoxError, CallKind, Draft};
 use gatewright_wire::{
     Envelope, Era, Id, Kind, Limits, Peer,
     headers::LAST_EVENT_ID,
     sse::{Event, Scanner},
 };
-use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::{cancel::CancelOnDrop, failure::Failure, target::Target};
+use crate::{cancel::CancelOnDrop, failure::Failure, relay::Exchange};
+
+/// A comment, which keeps a connection alive and says nothing.
+const STILL_HERE: &[u8] = b":\n\n";
 
 /// What may come on a stream.
 struct Expected {
@@ -42,24 +45,19 @@ pub(crate) struct Events {
     answered: bool,
     /// The server gave event ids, so that a client can take the stream up again after its end.
     resumable: bool,
+    /// When the next piece must be there.
     idle: Pin<Box<Sleep>>,
+    patience: Duration,
     deadline: Instant,
-    target_idle: std::time::Duration,
     cancel: CancelOnDrop,
     draft: Option<Draft>,
 }
 
 impl Events {
-    pub(crate) fn new(
-        server: Incoming,
-        target: &Target,
-        call: &Call,
-        sent: &HeaderMap,
-        cancel: CancelOnDrop,
-        draft: Option<Draft>,
-    ) -> Self {
-        let timeouts = target.timeouts();
-        let now = Instant::now();
+    pub(crate) fn new(server: Incoming, exchange: &Exchange<'_>, cancel: CancelOnDrop) -> Self {
+        let (target, call) = (exchange.target, exchange.call);
+        let patience = target.timeouts().idle;
+        let next = (Instant::now() + patience).min(exchange.deadline);
         Self {
             server: Some(server),
             scanner: Scanner::new(target.max_response()),
@@ -67,7 +65,8 @@ impl Events {
             expected: Expected {
                 id: call.id().cloned(),
                 era: call.era(),
-                resumed: call.kind() == CallKind::Stream && sent.contains_key(&LAST_EVENT_ID),
+                resumed: call.kind() == CallKind::Stream
+                    && exchange.sent.contains_key(&LAST_EVENT_ID),
                 standing: call.is_standing(),
                 limits: Limits {
                     max_bytes: target.max_response(),
@@ -76,26 +75,32 @@ impl Events {
             },
             answered: false,
             resumable: false,
-            idle: Box::pin(tokio::time::sleep(timeouts.idle)),
-            deadline: now + timeouts.total,
-            target_idle: timeouts.idle,
+            idle: Box::pin(tokio::time::sleep_until(next)),
+            patience,
+            deadline: exchange.deadline,
             cancel,
-            draft,
+            draft: exchange.draft.cloned(),
         }
     }
 
     /// Takes one event in, and says what is wrong with it.
     fn take(&mut self, event: Event) -> Result<(), Failure> {
-        if event.id().is_some() {
-            self.resumable = true;
-            // Who loses this stream can take it up again, so losing it is no sign that the answer is not wanted any more
-            // (2025-11-25, Resumability).
-            self.cancel.answered();
+        // An empty id takes back what was said before.
+        if let Some(id) = event.id() {
+            self.resumable = self.expected.era == Era::Legacy && !id.is_empty();
         }
-        if let Some(data) = event.data().filter(|data| !data.is_empty()) {
-            self.check(&data)?;
-        }
-        self.ready.push_back(event.into_raw());
+        let event = match event.data().filter(|data| !data.is_empty()) {
+            // Of another type than `message`: no part of the protocol.
+            Some(_) if event.event_type().is_some_and(|name| name != "message") => {
+                Bytes::from_static(STILL_HERE)
+            }
+            Some(data) => {
+                self.check(&data)?;
+                event.into_raw()
+            }
+            None => event.into_raw(),
+        };
+        self.ready.push_back(event);
         Ok(())
     }
 
@@ -112,7 +117,7 @@ impl Events {
             Kind::Response | Kind::ErrorResponse => {
                 if self.expected.id.is_some() && envelope.id() == self.expected.id.as_ref() {
                     self.answered = true;
-                    self.cancel.answered();
+                    self.cancel.disarm();
                     Ok(())
                 } else if self.expected.resumed {
                     Ok(())
@@ -126,7 +131,7 @@ impl Events {
     /// Ends the stream; a call that has no answer yet gets this one.
     fn fail(&mut self, failure: &Failure) {
         self.server = None;
-        self.cancel.answered();
+        self.cancel.fire();
         if let Some(draft) = &self.draft {
             draft.refuse(failure.refused(), Some(failure.to_string()));
         }
@@ -138,18 +143,16 @@ impl Events {
         }
     }
 
-    /// The server has ended the stream.
-    fn end(&mut self) {
+    /// The stream has ended: in good order, or by this failure if somebody still waits for an answer on it.
+    fn end(&mut self, failure: &Failure) {
         self.server = None;
         // What is left is at most the second half of a line ending; a cut-off event is dropped, as clients do.
         if let Some(rest) = self.scanner.finish().filter(|rest| rest.as_ref() == b"\n") {
             self.ready.push_back(rest);
         }
-        if self.expected.id.is_some()
-            && !self.answered
-            && !(self.expected.era == Era::Legacy && self.resumable)
-        {
-            self.fail(&Failure::Protocol("the stream ended without an answer"));
+        // Where events have ids, the client can take the stream up again (2025-11-25, Resumability).
+        if self.expected.id.is_some() && !self.answered && !self.resumable {
+            self.fail(failure);
         }
     }
 
@@ -158,6 +161,36 @@ impl Events {
             return Poll::Pending;
         }
         self.idle.as_mut().poll(context)
+    }
+
+    /// A piece that arrives moves the idle end, never the total one.
+    fn has_come(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if now >= self.deadline && !self.expected.standing {
+            return Err(Failure::Timeout);
+        }
+        let next = (now + self.patience).min(self.deadline);
+        self.idle.as_mut().reset(next);
+        Ok(())
+    }
+
+    fn take_all(&mut self, data: Bytes) -> Result<(), Failure> {
+        self.has_come()?;
+        let pushed = self.scanner.push(data);
+        while let Some(event) = self.scanner.next_event() {
+            self.take(event)?;
+        }
+        pushed.map_err(|_any| Failure::Protocol("an event is too large"))
+    }
+}
+
+/// In the legacy era a client that goes away may come back for the rest (2025-11-25, Resumability); only where it
+/// cannot is its leaving the end of the call.
+impl Drop for Events {
+    fn drop(&mut self) {
+        if self.resumable {
+            self.cancel.disarm();
+        }
     }
 }
 
@@ -186,24 +219,13 @@ impl Body for Events {
                 }
             };
             match frame {
-                None => this.end(),
-                Some(Err(_)) => this.fail(&Failure::Unreachable),
+                None => this.end(&Failure::Protocol("the stream ended without an answer")),
+                Some(Err(_)) => this.end(&Failure::Unreachable),
                 Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    // A piece that arrives moves the idle end, never the total one.
-                    let next = (Instant::now() + this.target_idle).min(this.deadline);
-                    this.idle.as_mut().reset(next);
-                    if this.scanner.push(data).is_err() {
-                        this.fail(&Failure::Protocol("an event is too large"));
-                        continue;
-                    }
-                    while let Some(event) = this.scanner.next_event() {
-                        if let Err(failure) = this.take(event) {
-                            this.fail(&failure);
-                            break;
-                        }
+                    if let Ok(data) = frame.into_data()
+                        && let Err(failure) = this.take_all(data)
+                    {
+                        this.fail(&failure);
                     }
                 }
             }

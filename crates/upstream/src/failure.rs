@@ -1,10 +1,12 @@
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Refused, json_rpc_refusal};
 use gatewright_wire::{Id, Version, code, error_body};
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, Uri, header};
 use serde_json::json;
+
+use crate::target::Target;
 
 /// How a relay fails. What the server itself said is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +24,7 @@ pub(crate) enum Failure {
     #[error("the server speaks only 2025-11-25 and earlier: send `initialize`")]
     LegacyOnly,
     #[error("the server speaks only {}", names(.supported))]
-    ModernOnly { supported: Vec<String> },
+    ModernOnly { supported: Arc<[String]> },
     #[error("the server's credential is configured in a form that cannot reach it: {0}")]
     CredentialForm(&'static str),
     #[error("{0}")]
@@ -54,6 +56,18 @@ fn names(versions: &[String]) -> String {
 }
 
 impl Failure {
+    /// The server cannot be reached. Why is for the operator: it may name addresses that are nobody else's business.
+    pub(crate) fn unreachable(target: &Target, error: &dyn Error) -> Self {
+        let (mut causes, mut next) = (error.to_string(), error.source());
+        while let Some(error) = next {
+            causes = format!("{causes}: {error}");
+            next = error.source();
+        }
+        let host = target.url().and_then(Uri::host).unwrap_or_default();
+        tracing::warn!(host, error = causes, "a server cannot be reached");
+        Self::Unreachable
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::NoTarget => "no-target",
@@ -100,7 +114,7 @@ impl Failure {
 
     fn data(&self) -> Option<serde_json::Value> {
         match self {
-            Self::ModernOnly { supported } => Some(json!({ "supported": supported })),
+            Self::ModernOnly { supported } => Some(json!({ "supported": **supported })),
             _ => None,
         }
     }

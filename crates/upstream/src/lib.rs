@@ -11,9 +11,13 @@
 //! Child processes ([`Target::stdio`]) are kept apart by tenant, server, credential, principal and client session
 //! (invariant 6). Their ids and progress tokens are mapped both ways. See [`Program`] for how they are started and ended.
 //!
-//! Client and server must speak the same era; [`Era`](gatewright_wire::Era)s are told by a probe (`server/discover`
-//! first) or by configuration. A modern request for a legacy-only server gets a 400 without a modern error code, by
-//! which clients of both eras fall back to `initialize`.
+//! Client and server must speak the same era; the [`Era`](gatewright_wire::Era) of a server is told by a probe
+//! (`server/discover`, before the first modern call) or by configuration. A modern request for a legacy-only server
+//! gets a 400 without a modern error code, by which clients of both eras fall back to `initialize`; an `initialize`
+//! that a modern-only server does not take gets an error naming its versions.
+//!
+//! A client that goes away takes its call along: in the modern era by the closed stream, in the legacy era by
+//! `notifications/cancelled`, except where the server gave event ids, by which the client may come back for the rest.
 //!
 //! ```
 //! use gatewright_core::{Permitted, UpstreamAuth};
@@ -58,6 +62,8 @@ mod relay;
 mod service;
 mod stdio;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use program::{ChildLimits, Program, ResourceLimits, Sharing};
 pub use service::Upstream;

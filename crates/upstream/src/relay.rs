@@ -1,13 +1,21 @@
 //! What becomes of a server's answer.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gatewright_core::{AnswerBody, Call, CallKind, Draft};
 use gatewright_wire::{Envelope, Era, Kind, Limits, Peer, headers::MCP_SESSION_ID};
-use http::{HeaderMap, Response, StatusCode, response::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
-use crate::{cancel::CancelOnDrop, events::Events, failure::Failure, headers, target::Target};
+use crate::{
+    cancel::CancelOnDrop,
+    events::Events,
+    failure::Failure,
+    headers::{self, EVENTS, JSON},
+    target::Target,
+};
 
 /// The largest error document that is read, in bytes.
 const LARGEST_ERROR: usize = 1024 * 1024;
@@ -18,6 +26,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) call: &'a Call,
     pub(crate) sent: &'a HeaderMap,
     pub(crate) draft: Option<&'a Draft>,
+    /// When the whole answer must be there.
+    pub(crate) deadline: Instant,
 }
 
 impl Exchange<'_> {
@@ -32,7 +42,7 @@ impl Exchange<'_> {
             return self.success(parts, body, cancel).await;
         }
         // A status is an answer: there is nothing left to cancel.
-        cancel.answered();
+        cancel.disarm();
         match parts.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Credential),
             status if status.is_redirection() => Err(Failure::Protocol("a redirect")),
@@ -49,31 +59,27 @@ impl Exchange<'_> {
         body: Incoming,
         mut cancel: CancelOnDrop,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let stream = headers::is(&parts.headers, "text/event-stream");
         match self.call.kind() {
             CallKind::Notification | CallKind::Response => {
-                Ok(bare(StatusCode::ACCEPTED, &parts.headers))
+                Ok(self.bare(StatusCode::ACCEPTED, &parts.headers))
             }
-            CallKind::EndSession => Ok(bare(StatusCode::OK, &parts.headers)),
-            CallKind::Request | CallKind::Stream if stream => {
-                let events = Events::new(
-                    body,
-                    self.target,
-                    self.call,
-                    self.sent,
-                    cancel,
-                    self.draft.cloned(),
-                );
-                Ok(with(parts.status, &parts.headers, AnswerBody::wrap(events)))
+            CallKind::EndSession => Ok(self.bare(StatusCode::OK, &parts.headers)),
+            CallKind::Request | CallKind::Stream if headers::is(&parts.headers, EVENTS) => {
+                let events = AnswerBody::wrap(Events::new(body, self, cancel));
+                Ok(self.with(StatusCode::OK, &parts.headers, EVENTS, events))
             }
             CallKind::Stream => Err(Failure::Protocol("a stream is no event stream")),
-            CallKind::Request if headers::is(&parts.headers, "application/json") => {
+            CallKind::Request if headers::is(&parts.headers, JSON) => {
                 let body = self.whole(body, self.target.max_response()).await?;
-                cancel.answered();
+                cancel.disarm();
                 self.check(&body, true)?;
-                Ok(with(parts.status, &parts.headers, AnswerBody::full(body)))
+                let body = AnswerBody::full(body);
+                Ok(self.with(StatusCode::OK, &parts.headers, JSON, body))
             }
-            CallKind::Request => Err(Failure::Protocol("neither JSON nor an event stream")),
+            CallKind::Request => {
+                cancel.disarm();
+                Err(Failure::Protocol("neither JSON nor an event stream"))
+            }
         }
     }
 
@@ -83,20 +89,21 @@ impl Exchange<'_> {
             && matches!(self.call.kind(), CallKind::Stream | CallKind::EndSession)
         {
             // Servers need not have the standing stream, nor let sessions be ended.
-            return Ok(bare(parts.status, &parts.headers));
+            return Ok(self.bare(parts.status, &parts.headers));
         }
-        if headers::is(&parts.headers, "application/json")
+        if headers::is(&parts.headers, JSON)
             && let Ok(body) = self.whole(body, LARGEST_ERROR).await
             && self.check(&body, false).is_ok()
         {
-            return Ok(with(parts.status, &parts.headers, AnswerBody::full(body)));
+            let body = AnswerBody::full(body);
+            return Ok(self.with(parts.status, &parts.headers, JSON, body));
         }
         if parts.status == StatusCode::NOT_FOUND
             && self.call.era() == Era::Legacy
             && self.sent.contains_key(&MCP_SESSION_ID)
         {
             // The session has ended there; the client opens another (2025-11-25, Session Management).
-            return Ok(bare(parts.status, &HeaderMap::new()));
+            return Ok(self.bare(parts.status, &HeaderMap::new()));
         }
         if parts.status.is_server_error() {
             Err(Failure::Unreachable)
@@ -105,15 +112,27 @@ impl Exchange<'_> {
         }
     }
 
-    async fn whole(&self, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
-        let whole = Limited::new(body, limit).collect();
-        match tokio::time::timeout(self.target.timeouts().idle, whole).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Failure::Protocol("it is too large"))
+    async fn whole(&self, mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+        const TOO_LARGE: Failure = Failure::Protocol("it is too large");
+        if body.size_hint().lower() > limit as u64 {
+            return Err(TOO_LARGE);
+        }
+        let mut whole = BytesMut::new();
+        loop {
+            let patience = (Instant::now() + self.target.timeouts().idle).min(self.deadline);
+            let frame = match tokio::time::timeout_at(patience, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) => return Err(Failure::Unreachable),
+                Ok(None) => return Ok(whole.freeze()),
+                Err(_elapsed) => return Err(Failure::Timeout),
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if whole.len() + data.len() > limit {
+                return Err(TOO_LARGE);
             }
-            Ok(Err(_)) => Err(Failure::Unreachable),
-            Err(_elapsed) => Err(Failure::Timeout),
+            whole.extend_from_slice(&data);
         }
     }
 
@@ -136,17 +155,27 @@ impl Exchange<'_> {
             Err(Failure::Protocol("an answer to a call that was not made"))
         }
     }
-}
 
-fn with(status: StatusCode, server: &HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    *answer.headers_mut() = headers::down(server);
-    answer
-}
+    fn with(
+        &self,
+        status: StatusCode,
+        server: &HeaderMap,
+        content_type: &'static str,
+        body: AnswerBody,
+    ) -> Response<AnswerBody> {
+        let mut answer = self.bare(status, server);
+        // Without the server's parameters: one of them could say that it is to be read as other text than it was here.
+        let content_type = HeaderValue::from_static(content_type);
+        answer
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        answer.map(|_| body)
+    }
 
-fn bare(status: StatusCode, server: &HeaderMap) -> Response<AnswerBody> {
-    let mut answer = with(status, server, AnswerBody::empty());
-    answer.headers_mut().remove(http::header::CONTENT_TYPE);
-    answer
+    fn bare(&self, status: StatusCode, server: &HeaderMap) -> Response<AnswerBody> {
+        let mut answer = Response::new(AnswerBody::empty());
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers::down(server, self.call.era());
+        answer
+    }
 }

@@ -11,13 +11,14 @@ use std::{
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted, UpstreamAuth, miswired};
 use gatewright_egress::{Class, Connector, Egress};
-use gatewright_wire::Era;
-use http::{HeaderMap, Method, Request, Response, Uri, request::Parts};
+use gatewright_wire::{Era, Version, json};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, request::Parts};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
@@ -33,6 +34,8 @@ use crate::{
 
 /// How many child processes there may be, unless said otherwise.
 const MOST_CHILDREN: usize = 256;
+/// How many idle connections to one server are kept.
+const MOST_IDLE: usize = 64;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
@@ -57,6 +60,7 @@ impl Upstream {
     pub fn with_targets(targets: Arc<dyn Targets>, egress: &Egress) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(MOST_IDLE)
             .build(egress.connector(Class::Operator));
         let tasks = TaskTracker::new();
         let children = Children::new(tasks.clone(), MOST_CHILDREN);
@@ -103,8 +107,9 @@ impl Upstream {
         let target = self.targets.target(route).ok_or(Failure::NoTarget)?;
         match target.transport() {
             Transport::Http(url) => {
-                let exchange = self.exchange(&target, url, &parts.headers, permitted, auth, draft);
-                exchange.await
+                let headers = &parts.headers;
+                self.over_http(&target, url, headers, permitted, auth, draft)
+                    .await
             }
             Transport::Stdio(program) => {
                 let asked = Asked {
@@ -120,7 +125,7 @@ impl Upstream {
         }
     }
 
-    async fn exchange(
+    async fn over_http(
         &self,
         target: &Target,
         url: &Uri,
@@ -130,53 +135,104 @@ impl Upstream {
         draft: Option<&Draft>,
     ) -> Result<Response<AnswerBody>, Failure> {
         let call = permitted.call();
-        let credential = headers::credential(auth)?;
-        let spoken = era::spoken(&self.client, target, url, credential.as_ref()).await?;
-        if spoken == Spoken::Legacy && call.era() == Era::Modern {
+        let there = There {
+            target,
+            url,
+            credential: headers::credential(auth)?,
+        };
+        // A legacy call is the same to servers of either era. A modern one must not reach a server that would read it
+        // as something else.
+        if call.era() == Era::Modern && self.spoken(&there).await? == Spoken::Legacy {
             return Err(Failure::LegacyOnly);
         }
-        let mut sent = headers::up(client_headers, call);
-        if let Some((name, value)) = credential {
-            sent.insert(name, value);
-        }
-        let cancel = CancelOnDrop::new(&self.client, &self.tasks, url, &sent, call);
-        let request = request(url, call, sent.clone());
-        let answer =
-            tokio::time::timeout(target.timeouts().first_byte, self.client.request(request)).await;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => {
-                target.memory.forget();
-                return Err(Failure::Unreachable);
+        let answered = self.exchange(client_headers, call, &there, draft).await;
+        match (call.era(), call.method()) {
+            (Era::Legacy, Some("initialize")) if !opened(answered.as_ref()) => {
+                self.is_modern_only(&there).await?;
             }
-            Err(_elapsed) => return Err(Failure::Timeout),
-        };
+            // Perhaps it is not the server any more that it was.
+            (Era::Modern, _)
+                if matches!(answered, Err(Failure::Unreachable | Failure::Protocol(_))) =>
+            {
+                target.memory.forget();
+            }
+            _ => {}
+        }
+        answered
+    }
+
+    async fn spoken(&self, there: &There<'_>) -> Result<Spoken, Failure> {
+        era::spoken(
+            &self.client,
+            there.target,
+            there.url,
+            there.credential.as_ref(),
+        )
+        .await
+    }
+
+    async fn exchange(
+        &self,
+        client_headers: &HeaderMap,
+        call: &Call,
+        there: &There<'_>,
+        draft: Option<&Draft>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let target = there.target;
+        let timeouts = target.timeouts();
+        let deadline = Instant::now() + timeouts.total;
+        let mut sent = headers::up(client_headers, call);
+        if let Some((name, value)) = &there.credential {
+            sent.insert(name, value.clone());
+        }
+        let cancel = CancelOnDrop::new(&self.client, &self.tasks, there.url, &sent, call);
+        let answer = self.client.request(request(there.url, call, sent.clone()));
+        let answer = tokio::time::timeout(timeouts.first_byte.min(timeouts.total), answer)
+            .await
+            .map_err(|_elapsed| Failure::Timeout)?
+            .map_err(|error| Failure::unreachable(target, &error))?;
         let exchange = Exchange {
             target,
             call,
             sent: &sent,
             draft,
+            deadline,
         };
-        let answered = exchange.answer(answer, cancel).await;
-        match (spoken, call.method()) {
-            (Spoken::Modern { supported }, Some("initialize")) if !opened(answered.as_ref()) => {
+        exchange.answer(answer, cancel).await
+    }
+
+    /// Fails if the server speaks no version that `initialize` could agree on.
+    async fn is_modern_only(&self, there: &There<'_>) -> Result<(), Failure> {
+        let legacy = |name: &String| {
+            Version::parse(name).is_some_and(|version| version.era() == Era::Legacy)
+        };
+        match self.spoken(there).await {
+            Ok(Spoken::Modern { supported }) if !supported.iter().any(legacy) => {
                 Err(Failure::ModernOnly { supported })
             }
-            _ => answered,
+            _ => Ok(()),
         }
     }
 }
 
-/// Whether a server took `initialize`: it answered well, and not with an error.
+/// Where a call goes over HTTP, and as whom.
+struct There<'a> {
+    target: &'a Target,
+    url: &'a Uri,
+    credential: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Whether a server took `initialize`, or failed in a way that says nothing of eras.
 fn opened(answered: Result<&Response<AnswerBody>, &Failure>) -> bool {
-    answered.is_ok_and(|answer| {
-        let error = answer
-            .body()
-            .known()
-            .and_then(|body| std::str::from_utf8(body).ok())
-            .is_some_and(|body| gatewright_wire::json::member(body, "error").is_some());
-        answer.status().is_success() && !error
-    })
+    match answered {
+        Ok(answer) => {
+            let text = answer.body().known().map(std::str::from_utf8);
+            let error =
+                text.is_some_and(|text| json::member(text.unwrap_or_default(), "error").is_some());
+            answer.status().is_success() && !error
+        }
+        Err(failure) => !matches!(failure, Failure::Protocol(_)),
+    }
 }
 
 fn request(url: &Uri, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
@@ -217,7 +273,10 @@ impl Service<Request<Permitted>> for Upstream {
                     if let Some(draft) = draft {
                         draft.refuse(failure.refused(), Some(failure.to_string()));
                     }
-                    Ok(failure.answer(permitted.call().id()))
+                    // The id of a response belongs to the server's own requests.
+                    let call = permitted.call();
+                    let id = call.id().filter(|_| call.kind() == CallKind::Request);
+                    Ok(failure.answer(id))
                 }
             }
         })
@@ -229,6 +288,3 @@ impl fmt::Debug for Upstream {
         f.debug_struct("Upstream").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

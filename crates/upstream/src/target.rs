@@ -41,7 +41,7 @@ impl Default for Timeouts {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
     /// Streamable HTTP, at this URL.
@@ -134,6 +134,16 @@ impl Target {
     #[must_use]
     pub const fn max_response(&self) -> usize {
         self.max_response
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Paths and queries of some servers are secrets.
+            Self::Http(url) => f.debug_tuple("Http").field(&url.host()).finish(),
+            Self::Stdio(program) => f.debug_tuple("Stdio").field(program).finish(),
+        }
     }
 }
 

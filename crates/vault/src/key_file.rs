@@ -14,7 +14,7 @@ use gatewright_core::SecretBytes;
 #[non_exhaustive]
 pub enum OpenKeyError {
     /// The file or its directory cannot be read or made.
-    #[error("cannot use the key `{}`: {source}", path.display())]
+    #[error("cannot use `{}`: {source}", path.display())]
     Io {
         /// Which.
         path: PathBuf,

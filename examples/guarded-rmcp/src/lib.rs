@@ -74,12 +74,13 @@ pub async fn guarded(resource: &str, issuer: &str, policies: &Path, audit: &Path
     Ok(app)
 }
 
-/// The server answers to its own name only, and keeps no sessions of legacy clients: an id that works for whoever holds
-/// it would need `SessionLayer`.
+/// The server answers to its own name only and to no web page, and keeps no sessions of legacy clients: an id that works
+/// for whoever holds it would need `SessionLayer`.
 fn config(resource: &str) -> Result<StreamableHttpServerConfig, Box<dyn Error>> {
     let resource: Uri = resource.parse()?;
     Ok(StreamableHttpServerConfig::default()
         .with_allowed_hosts(resource.host())
+        .enforce_origin_validation()
         .with_legacy_session_mode(false))
 }
 

@@ -127,6 +127,20 @@ async fn a_token_for_somebody_else_proves_nothing() {
 }
 
 #[tokio::test]
+async fn another_name_and_a_web_page_are_refused() {
+    let bed = Bed::start().await;
+    let token = bed.idp.token("ann", RESOURCE).sign();
+    for (name, value) in [
+        (header::HOST, "evil.example.com"),
+        (header::ORIGIN, "https://evil.example.com"),
+    ] {
+        let mut request = modern_request(RESOURCE, Some(&token), 1, "tools/list", json!({}));
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(bed.send(request).await.status(), 403, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn calls_and_refusals_are_in_the_log() {
     let bed = Bed::start().await;
     bed.pay("ann", json!(4200)).await;

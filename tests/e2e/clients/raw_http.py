@@ -1,7 +1,11 @@
-"""What no SDK would send: requests without a token, with two, or with one where it does not belong.
+"""What no SDK would send, and what agents may: requests to the workbench server without a token, with two, with one where
+it does not belong, and with those of agents.
 
-Reads JSON from standard input: {"url", "issuer", "member": token, "agents": {what it is: token}, "tool", "arguments"};
-prints `ok <check>` or `FAIL <check>: <why>`. Standard library only.
+Reads JSON from standard input: {"url", "issuer", "member": token, "robot": token of an agent on its own, "for_member" and
+"for_visitor": tokens of an agent that acts for them}; prints `ok <check>` or `FAIL <check>: <why>`. Standard library only.
+
+Agents may call `headers`, `steps` and `blob`; the member these and `secret`; the visitor `headers` only. `blob` needs the
+scope `mcp:write`, which the agent that acts for others has not.
 """
 
 import http.client
@@ -93,23 +97,47 @@ def foreign_origin_is_refused():
 
 
 def header_that_contradicts_the_body_is_refused():
-    params = {"name": PLAN["tool"], "arguments": PLAN["arguments"]}
-    headers, body = call("tools/call", params, bearer(PLAN["member"]), name="another_tool")
+    headers, body = call("tools/call", {"name": "headers", "arguments": {}}, bearer(PLAN["member"]), name="secret")
     status, _, answer = send("POST", headers=headers, body=body)
     expect(status == 400 and json.loads(answer)["error"]["code"] == -32020, (status, answer))
 
 
-def agents_without_grants_may_call_nothing():
-    params = {"name": PLAN["tool"], "arguments": PLAN["arguments"]}
-    # The same call by the member, so that the refusals below are not for another reason.
-    headers, body = call("tools/call", params, bearer(PLAN["member"]), name=PLAN["tool"])
-    status, _, answer = send("POST", headers=headers, body=body)
-    expect(status == 200 and b'"result"' in answer, (status, answer))
-    for agent, token in PLAN["agents"].items():
-        headers, body = call("tools/call", params, bearer(token), name=PLAN["tool"])
-        status, _, answer = send("POST", headers=headers, body=body)
-        expect(status in (401, 403) or b'"error"' in answer, (agent, status, answer))
-        expect(b'"result"' not in answer, (agent, answer))
+def use(token, tool, arguments):
+    headers, body = call("tools/call", {"name": tool, "arguments": arguments}, bearer(PLAN[token]), name=tool)
+    return send("POST", headers=headers, body=body)
+
+
+def expect_allowed(token, tool, arguments):
+    status, _, answer = use(token, tool, arguments)
+    expect(status == 200 and b'"result"' in answer, (token, tool, status, answer))
+
+
+def expect_denied(token, tool, arguments):
+    status, _, answer = use(token, tool, arguments)
+    expect(status == 200 and b'"error"' in answer and b'"result"' not in answer, (token, tool, status, answer))
+
+
+def agent_may_call_what_is_granted_to_it():
+    expect_allowed("robot", "steps", {"count": 1})
+    expect_denied("robot", "secret", {})
+
+
+def agent_that_acts_for_someone_may_call_what_both_may():
+    expect_allowed("for_member", "steps", {"count": 1})
+    expect_allowed("for_visitor", "headers", {})
+    expect_allowed("member", "secret", {})
+    # What the member may and the agent may not, and the other way about.
+    expect_denied("for_member", "secret", {})
+    expect_denied("for_visitor", "steps", {"count": 1})
+
+
+def missing_scope_is_asked_for_only_where_it_helps():
+    expect_allowed("robot", "blob", {"size": 1})
+    status, answer, _ = use("for_member", "blob", {"size": 1})
+    challenge = answer.get("www-authenticate", "")
+    expect(status == 403 and 'error="insufficient_scope"' in challenge and "mcp:write" in challenge, (status, challenge))
+    # The visitor may not call it, whatever the scope.
+    expect_denied("for_visitor", "blob", {"size": 1})
 
 
 CHECKS = {
@@ -118,7 +146,9 @@ CHECKS = {
     "token in the query is refused": token_in_the_query_is_refused,
     "foreign origin is refused": foreign_origin_is_refused,
     "header that contradicts the body is refused": header_that_contradicts_the_body_is_refused,
-    "agents without grants may call nothing": agents_without_grants_may_call_nothing,
+    "agent may call what is granted to it": agent_may_call_what_is_granted_to_it,
+    "agent that acts for someone may call what both may": agent_that_acts_for_someone_may_call_what_both_may,
+    "missing scope is asked for only where it helps": missing_scope_is_asked_for_only_where_it_helps,
 }
 for name, check in CHECKS.items():
     try:

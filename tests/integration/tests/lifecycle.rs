@@ -69,7 +69,7 @@ async fn session(bed: &Bed, token: &str) -> String {
         .to_owned()
 }
 
-async fn ends(mut answer: http::Response<impl http_body_util::BodyExt + Unpin>) {
+async fn ends(mut answer: http::Response<impl BodyExt + Unpin>) {
     while let Some(Ok(_)) = answer.body_mut().frame().await {}
 }
 
@@ -178,13 +178,15 @@ async fn a_drain_lets_an_admitted_call_finish() {
             call,
         ))
         .await;
-    let drained = tokio::spawn(bed.running.shutdown());
-    let mut text = String::new();
-    while let Some(frame) = answer.body_mut().frame().await {
-        text += &String::from_utf8_lossy(frame.unwrap().data_ref().unwrap());
-    }
+    let read = async {
+        let mut text = String::new();
+        while let Some(frame) = answer.body_mut().frame().await {
+            text += &String::from_utf8_lossy(frame.unwrap().data_ref().unwrap());
+        }
+        text
+    };
+    let ((), text) = tokio::join!(bed.running.shutdown(), read);
     assert!(text.contains("\"complete\""), "{text}");
-    drained.await.unwrap();
 }
 
 #[tokio::test]

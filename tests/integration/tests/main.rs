@@ -1,10 +1,18 @@
 //! Behaviour across layers: a whole gateway over loopback, with a fake identity provider in front and fake and
 //! real MCP servers behind.
 
+// Said for the lints: what stands between the tests is of tests too.
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod bed;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod relay;
+#[cfg(test)]
 mod stacks;

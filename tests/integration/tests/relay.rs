@@ -37,7 +37,7 @@ async fn session(bed: &Bed, server: &str, token: &str) -> String {
     session
 }
 
-fn call(id: i64, tool: &str, arguments: Value) -> Value {
+fn call(id: i64, tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
 }
 
@@ -70,7 +70,7 @@ async fn a_legacy_session_is_relayed() {
         &bed.url("tools"),
         Some(&token),
         Some(&session),
-        &call(1, "echo", json!({"text": "hello"})),
+        &call(1, "echo", &json!({"text": "hello"})),
     );
     let answer = message(&bed.client.send(request).await);
     assert!(answer.to_string().contains("hello"), "{answer}");
@@ -89,7 +89,7 @@ async fn a_legacy_session_is_relayed() {
         &bed.url("tools"),
         Some(&token),
         Some(&session),
-        &call(2, "echo", json!({"text": "x"})),
+        &call(2, "echo", &json!({"text": "x"})),
     );
     assert_eq!(
         bed.client.send(request).await.status(),
@@ -262,7 +262,7 @@ async fn requests_of_a_server_reach_the_client_only_under_policy() {
             &bed.url("tools"),
             Some(&token),
             Some(&session),
-            &call(1, "ask", json!({})),
+            &call(1, "ask", &json!({})),
         );
         let mut answer = bed.client.open(request).await;
         let mut text = String::new();

@@ -40,7 +40,7 @@ fn requests() -> Vec<Request<Full<Bytes>>> {
 async fn answers<S, B>(stack: S) -> Vec<(StatusCode, String)>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible> + Clone,
-    B: http_body_util::BodyExt<Data = Bytes>,
+    B: BodyExt<Data = Bytes>,
 {
     let mut answers = Vec::new();
     for request in requests() {

@@ -6,9 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::Tokens;
 use super::peers::Peers;
 use super::process::Running;
 use super::servers::{Permits, SERVERS, Server};
@@ -58,41 +57,16 @@ impl Gateway {
         Ok(running)
     }
 
-    /// The offline verifier finds the log of this run in order.
-    pub(super) fn verify_log(&self, folder: &Path) -> Result<()> {
-        let output = Command::new(&self.program)
-            .args(["audit", "verify", "--config"])
-            .arg(&self.config)
-            .current_dir(folder)
-            .output()
-            .context("cannot run the verifier")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "the verifier ended with {}: {}",
-            output.status,
-            said.trim()
-        );
-        Ok(())
+    /// A command of the program that reads the same configuration.
+    pub(super) fn command(&self, group: &str, name: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args([group, name, "--config"]).arg(&self.config);
+        command
     }
 
-    /// No token of this run stands in the gateway's log or in any file of its data directory.
-    pub(super) fn search_for_secrets(&self, folder: &Path, tokens: &Tokens) -> Result<()> {
-        let mut files = vec![folder.join("gateway.log")];
-        collect_files(&self.data, &mut files)?;
-        ensure!(files.len() > 1, "the data directory is empty");
-        for file in files {
-            let content = fs::read(&file)?;
-            for (label, token) in tokens {
-                // The signature alone would do harm enough as a marker, and is in no other token.
-                let signature = token.rsplit('.').next().unwrap_or(token).as_bytes();
-                let found = content
-                    .windows(signature.len())
-                    .any(|window| window == signature);
-                ensure!(!found, "the token of `{label}` is in {}", file.display());
-            }
-        }
-        Ok(())
+    /// What the gateway writes at run time.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 }
 
@@ -107,6 +81,9 @@ development = true
 [listen]
 public = "127.0.0.1:{public_port}"
 metrics = "127.0.0.1:{metrics_port}"
+
+[logging]
+level = "debug"
 
 [outbound]
 allow = ["127.0.0.0/8"]
@@ -125,8 +102,8 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
         let url = urls.get(server.name).context("every server was started")?;
         write!(
             text,
-            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\n",
-            server.name
+            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\nscopes = {}\n",
+            server.name, server.scopes
         )?;
     }
     for (role, group, permits) in ROLES {
@@ -157,8 +134,27 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
             "\n[[grants]]\nrole = \"{role}\"\ngroup = \"{group}\"\n"
         )?;
     }
+    text.push_str(AGENTS);
     Ok(text)
 }
+
+/// What the provider's clients may that are agents, on their own or for someone.
+const AGENTS: &str = r#"
+[[roles]]
+name = "agent"
+
+[[roles.permissions]]
+servers = ["workbench"]
+tools = ["headers", "steps", "blob"]
+
+[[grants]]
+role = "agent"
+agent = "robot"
+
+[[grants]]
+role = "agent"
+agent = "exchanger"
+"#;
 
 type PermitsOf = fn(&Server) -> &Permits;
 
@@ -167,17 +163,3 @@ const ROLES: [(&str, &str, PermitsOf); 2] = [
     ("member", "staff", |server| &server.member),
     ("visitor", "guests", |server| &server.visitor),
 ];
-
-fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect_files(&path, files)?;
-        } else if path.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
-}

@@ -12,6 +12,8 @@ pub(super) struct Server {
     pub(super) announces: &'static str,
     /// Whether it speaks only revisions with sessions.
     pub(super) legacy_only: bool,
+    /// Which scopes its calls need, as the configuration says it.
+    pub(super) scopes: &'static str,
     pub(super) member: Permits,
     pub(super) visitor: Permits,
     /// A call that members and visitors may make, and text of its result.
@@ -111,6 +113,7 @@ pub(super) const WORKBENCH: Server = Server {
     program: Program::Workbench,
     announces: "Uvicorn running on ",
     legacy_only: false,
+    scopes: r#"[{ targets = ["blob"], scopes = ["mcp:write"] }]"#,
     member: Permits {
         tools: &[
             "blob",
@@ -141,6 +144,7 @@ const EVERYTHING_PY: Server = Server {
     program: Program::PythonEverything,
     announces: "Uvicorn running on ",
     legacy_only: false,
+    scopes: "[]",
     member: Permits {
         tools: &[
             "test_image_content",
@@ -172,6 +176,7 @@ const EVERYTHING_NPM: Server = Server {
     program: Program::NpmEverything,
     announces: "listening on ",
     legacy_only: true,
+    scopes: "[]",
     member: Permits {
         tools: &["echo", "get-sum", "trigger-long-running-operation"],
         prompts: &["simple-prompt"],

@@ -147,6 +147,30 @@ async fn a_line_that_a_crash_cut_is_moved_aside_and_recorded() {
 }
 
 #[tokio::test]
+async fn wherever_a_crash_cuts_the_log_opens_and_is_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = log(dir.path()).open().unwrap();
+    append(&running).await.unwrap();
+    let whole = fs::read(segment(dir.path(), 1)).unwrap();
+    for kept in (0..whole.len()).step_by(17).chain([whole.len() - 1]) {
+        let after = tempfile::tempdir().unwrap();
+        copy(dir.path(), after.path());
+        fs::write(segment(after.path(), 1), &whole[..kept]).unwrap();
+        let lines = whole[..kept].iter().filter(|byte| **byte == b'\n').count();
+        let cut = kept > 0 && whole[kept - 1] != b'\n';
+        let log = log(after.path()).open().unwrap();
+        append(&log).await.unwrap();
+        drop(log);
+        let all = records(after.path());
+        // What it begins with, the record of the cut, what was appended, what it ends with.
+        assert_eq!(all.len(), lines + 3 + usize::from(cut), "{kept} bytes");
+        let recovered = all.iter().filter(|record| record["kind"] == "recovered");
+        assert_eq!(recovered.count(), usize::from(cut), "{kept} bytes");
+        sound(after.path());
+    }
+}
+
+#[tokio::test]
 async fn a_chain_that_lacks_what_a_checkpoint_names_is_not_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path()).open().unwrap();
@@ -201,8 +225,22 @@ async fn a_log_whose_key_was_lost_stays_sound_and_the_change_is_said() {
         .iter()
         .find(|(_, path)| *path != layout::public_key(dir.path(), "local"));
     let former = crate::PublicKey::load(&former.unwrap().1).unwrap();
-    let options = VerifyOptions::default().public_key(former);
-    assert!(!verify(dir.path(), &options).unwrap().is_sound());
+    let report = verify(dir.path(), &VerifyOptions::default().public_key(former)).unwrap();
+    let latest = crate::PublicKey::load(&layout::public_key(dir.path(), "local")).unwrap();
+    let [finding] = report.findings.as_slice() else {
+        panic!("{report}")
+    };
+    let key = latest.id();
+    assert_eq!(finding.line, Some(2));
+    assert_eq!(
+        finding.problem,
+        crate::Problem::CheckpointOfAnotherKey { key }
+    );
+    // And who knows both finds nothing.
+    let both = VerifyOptions::default()
+        .public_key(former)
+        .public_key(latest);
+    assert!(verify(dir.path(), &both).unwrap().is_sound());
 }
 
 #[tokio::test]

@@ -119,7 +119,13 @@ impl Points {
             });
             let problem = match checkpoint {
                 None => Problem::BadCheckpoint,
-                Some(_) if by.is_none() && !keys.is_empty() => Problem::CheckpointUnsigned,
+                Some(checkpoint) if by.is_none() && !keys.is_empty() => {
+                    let beside = keys_beside(dir)?;
+                    match beside.iter().find(|key| checkpoint.is_signed_by(key)) {
+                        Some(key) => Problem::CheckpointOfAnotherKey { key: key.id() },
+                        None => Problem::CheckpointUnsigned,
+                    }
+                }
                 Some(checkpoint) => {
                     if signed_by.is_some_and(|before| by != Some(before)) {
                         report.notes.push(format!(
@@ -191,6 +197,18 @@ fn keys(
         }
     }
     Ok(keys)
+}
+
+/// The keys that lie in the log, those that are none left out.
+fn keys_beside(dir: &Path) -> Result<Vec<PublicKey>, VerifyLogError> {
+    let files = layout::public_keys(dir).map_err(|source| VerifyLogError {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let keys = files.iter();
+    Ok(keys
+        .filter_map(|(_, path)| PublicKey::load(path).ok())
+        .collect())
 }
 
 fn relative(dir: &Path, path: &Path) -> PathBuf {

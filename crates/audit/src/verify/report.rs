@@ -53,6 +53,14 @@ pub enum Problem {
     /// A checkpoint in the log is signed by none of the keys.
     #[error("the checkpoint was changed, or is signed by another key")]
     CheckpointUnsigned,
+    /// A checkpoint in the log is signed by none of the given keys, and by one that lies in the log.
+    #[error(
+        "the checkpoint is signed by the key {key}, which was not given: if it was yours before, give it as well"
+    )]
+    CheckpointOfAnotherKey {
+        /// Names the key.
+        key: String,
+    },
     /// The checkpoint from outside is signed by none of the keys.
     #[error("the given checkpoint was changed, or is signed by another key")]
     GivenCheckpointUnsigned,

@@ -14,7 +14,7 @@ use gatewright_audit::{
 };
 use gatewright_core::{Clock as _, ReferenceId, SystemClock, TenantId, Timestamp};
 
-use super::{ConfigArgs, Failure, Found, Outcome, block_on};
+use super::{ConfigArgs, Failure, Found, Outcome, block_on, is_closed_pipe};
 use crate::{config::LoadConfigError, serve};
 
 #[derive(Debug, Subcommand)]
@@ -124,16 +124,6 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
         Err(error) if is_closed_pipe(&*error) => Ok(Found::Good),
         outcome => outcome,
     }
-}
-
-fn is_closed_pipe(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    let own = error.downcast_ref::<io::Error>();
-    let of_log = match error.downcast_ref::<ReadLogError>() {
-        Some(ReadLogError::Write(error)) => Some(error),
-        _ => None,
-    };
-    let kind = own.or(of_log).map(io::Error::kind);
-    kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 impl LogArgs {

@@ -47,7 +47,8 @@ impl QuickstartArgs {
 pub(super) fn run(args: &QuickstartArgs) -> Outcome {
     logging::start(&Logging {
         format: LogFormat::Text,
-        level: "warn".to_owned(),
+        // Reloads are heard of, and refusals are on the screen.
+        level: "warn,gatewright::cli=info".to_owned(),
     })?;
     block_on(play(args, &mut io::stdout().lock(), paint()))
 }
@@ -63,43 +64,58 @@ fn paint() -> Paint {
     }
 }
 
+/// How we were called: `cargo run` does not put us where the shell would find us.
+fn program() -> String {
+    let called = env::args().next();
+    called
+        .filter(|name| name.contains('/'))
+        .unwrap_or_else(|| "gatewright".to_owned())
+}
+
 async fn play(args: &QuickstartArgs, out: &mut impl Write, paint: Paint) -> Outcome {
     // Before anything else: from here on no signal leaves files behind.
     let mut signals = Signals::listen()?;
     let mut scene = Scene::start(args.port(), args.data_dir.clone()).await?;
-    write!(out, "{}", scene.introduction(paint))?;
-    out.flush()?;
-
-    let mut shown = Ok(());
-    let tour = scene.tour(|step| {
-        if shown.is_ok() {
-            shown = write!(out, "{}", paint.step(step)).and_then(|()| out.flush());
+    let mut interrupted = false;
+    let outcome = tokio::select! {
+        outcome = tour(&scene, out, paint) => outcome,
+        () = signals.end() => {
+            interrupted = true;
+            Ok(Found::Bad)
         }
-    });
-    let steps = tokio::select! {
-        steps = tour => steps,
-        _wish = signals.next() => return Ok(Found::Bad),
     };
-    shown?;
-    let passed = steps.iter().filter(|step| step.passed()).count();
-    writeln!(out, "{}", paint.summary(passed, steps.len()))?;
-
-    if passed < steps.len() {
-        scene.keep_files();
-        writeln!(
-            out,
-            "The log and the configuration are in {}",
-            scene.dir().display()
-        )?;
-    } else if !args.once {
-        write!(out, "{}", scene.invitation(paint))?;
+    if matches!(outcome, Ok(Found::Good)) && !args.once {
+        write!(out, "{}", scene.invitation(paint, &program()))?;
         out.flush()?;
+        // The rest of the scene stays until the gateway has ended, and its files until nobody writes them.
         let (gateway, _rest) = scene.into_parts();
         until_ended(gateway, &mut signals).await;
         return Ok(Found::Good);
     }
+    if matches!(outcome, Ok(Found::Bad)) && !interrupted {
+        scene.keep_files();
+        let dir = scene.dir().display();
+        writeln!(out, "The configuration and the log are in {dir}")?;
+    }
     let (gateway, _rest) = scene.into_parts();
     gateway.shutdown().await;
+    outcome
+}
+
+/// Shows the steps as they end, and whether all of them did what they should.
+async fn tour(scene: &Scene, out: &mut impl Write, paint: Paint) -> Outcome {
+    write!(out, "{}", scene.introduction(paint))?;
+    let mut shown = out.flush();
+    let steps = scene
+        .tour(|step| {
+            if shown.is_ok() {
+                shown = write!(out, "{}", paint.step(step)).and_then(|()| out.flush());
+            }
+        })
+        .await;
+    shown?;
+    let passed = steps.iter().filter(|step| step.passed()).count();
+    writeln!(out, "{}", paint.summary(passed, steps.len()))?;
     Ok(if passed == steps.len() {
         Found::Good
     } else {

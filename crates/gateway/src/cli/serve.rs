@@ -72,7 +72,7 @@ fn read_again(running: &Running) -> Result<(), Failure> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+enum Wish {
     Reload,
     End,
 }
@@ -94,7 +94,7 @@ impl Signals {
     }
 
     /// The next wish.
-    pub(super) async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.hangup.recv() => Wish::Reload,
             _ = self.terminate.recv() => Wish::End,
@@ -102,7 +102,8 @@ impl Signals {
         }
     }
 
-    async fn end(&mut self) {
+    /// Waits until somebody wants the end.
+    pub(super) async fn end(&mut self) {
         while self.next().await == Wish::Reload {}
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod forms;
 mod reader;
+mod servers;
 #[cfg(test)]
 mod tests;
 

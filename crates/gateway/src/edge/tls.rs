@@ -21,6 +21,9 @@ pub enum LoadCertificateError {
         /// Why.
         source: rustls_pki_types::pem::Error,
     },
+    /// There is none in the file.
+    #[error("`{}` holds no certificate in PEM", .0.display())]
+    Empty(PathBuf),
     /// The certificate and the key do not fit, or are of a kind that is not supported.
     #[error("the certificate in `{}` cannot be used: {source}", path.display())]
     Unusable {
@@ -72,6 +75,9 @@ fn config(tls: &Tls) -> Result<ServerConfig, LoadCertificateError> {
     let chain = CertificateDer::pem_file_iter(&tls.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(read(&tls.certificate))?;
+    if chain.is_empty() {
+        return Err(LoadCertificateError::Empty(tls.certificate.clone()));
+    }
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(read(&tls.key))?;
     let unusable = |source| LoadCertificateError::Unusable {
         path: tls.certificate.clone(),
@@ -115,7 +121,10 @@ mod tests {
         certificate.replace(certificate.read().unwrap());
         assert!(!Arc::ptr_eq(&first, &certificate.current.load_full()));
         fs::write(&files.certificate, "").unwrap();
-        assert!(certificate.read().is_err());
+        assert!(matches!(
+            certificate.read(),
+            Err(LoadCertificateError::Empty(_))
+        ));
         fs::remove_file(&files.key).unwrap();
         let error = certificate.read().unwrap_err().to_string();
         assert!(error.contains("server."), "{error}");

@@ -140,7 +140,7 @@ impl Drop for Files {
 
 /// A new directory of our own. It fails if there is anything of the name, so that nobody else prepares it for us.
 fn temporary_dir() -> io::Result<PathBuf> {
-    let name = format!("gatewright-quickstart-{}", unique()?);
+    let name = format!("gatewright-{}", unique::<4>()?);
     let dir = env::temp_dir().join(name);
     fs::DirBuilder::new().mode(0o700).create(&dir)?;
     Ok(dir)

@@ -49,7 +49,7 @@ impl DemoIssuer {
     ) -> Result<String, SignError> {
         let mut claims = claims.clone();
         if let Some(fields) = claims.as_object_mut() {
-            let id = unique().map_err(|_random| SignError::Library)?;
+            let id = unique::<16>().map_err(|_random| SignError::Library)?;
             for (name, value) in [
                 ("iss", json!(self.id)),
                 ("aud", json!(audience)),
@@ -81,9 +81,9 @@ fn router(id: &str, key: &SigningKey) -> Router {
         .route("/keys", get(async || Json(keys)))
 }
 
-/// Text that nobody can guess.
-pub(super) fn unique() -> io::Result<String> {
-    let mut bytes = [0; 8];
+/// So many random bytes, in hexadecimal.
+pub(super) fn unique<const BYTES: usize>() -> io::Result<String> {
+    let mut bytes = [0; BYTES];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_unspecified| io::ErrorKind::Other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
 /// A client, and the text to paste.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snippet {
@@ -17,9 +15,14 @@ pub(super) struct Snippet {
 /// does not end up in their history; the two JSON files need it in full.
 pub(super) fn snippets(name: &str, url: &str, token: &str, token_file: &Path) -> Vec<Snippet> {
     let from_file = format!("\"Authorization: Bearer $(cat {})\"", quoted(token_file));
-    let headers = json!({ "Authorization": format!("Bearer {token}") });
-    let cursor = json!({"mcpServers": {name: {"url": url, "headers": headers}}});
-    let vs_code = json!({"servers": {name: {"type": "http", "url": url, "headers": headers}}});
+    // By hand, so that the order is the one that people write.
+    let server = |kind: &str| {
+        format!(
+            "    {name:?}: {{\n{kind}      \"url\": {url:?},\n      \
+             \"headers\": {{ \"Authorization\": \"Bearer {token}\" }}\n    }}"
+        )
+    };
+    let file = |key: &str, server: &str| format!("{{\n  {key:?}: {{\n{server}\n  }}\n}}");
     vec![
         Snippet {
             place: "Claude Code",
@@ -28,19 +31,19 @@ pub(super) fn snippets(name: &str, url: &str, token: &str, token_file: &Path) ->
             ),
         },
         Snippet {
-            place: "MCP Inspector (leave out --cli and what follows the URL for its web page)",
+            place: "MCP Inspector (without --cli and --method it opens its page)",
             text: format!(
-                "npx @modelcontextprotocol/inspector --cli {url} \\\n  --header {from_file} \\\n  \
-                 --method tools/list"
+                "npx @modelcontextprotocol/inspector --cli {url} \\\n  --transport http \\\n  \
+                 --header {from_file} \\\n  --method tools/list"
             ),
         },
         Snippet {
-            place: "Cursor: .cursor/mcp.json",
-            text: cursor.to_string(),
+            place: "Cursor, in .cursor/mcp.json",
+            text: file("mcpServers", &server("")),
         },
         Snippet {
-            place: "VS Code: .vscode/mcp.json",
-            text: vs_code.to_string(),
+            place: "VS Code, in .vscode/mcp.json",
+            text: file("servers", &server("      \"type\": \"http\",\n")),
         },
     ]
 }
@@ -64,13 +67,13 @@ mod tests {
     fn json_snippets_are_json_with_the_token_and_shells_read_the_file() {
         let url = "http://127.0.0.1:1/mcp/invoices";
         let [claude, inspector, cursor, vs_code] =
-            snippets("invoices", url, "t.o.k", Path::new("/tmp/d/ann.token"))
+            snippets("invoices", url, "t.o.k", Path::new("/d/ann-invoices"))
                 .try_into()
                 .unwrap();
         for shell in [claude, inspector] {
             assert!(!shell.text.contains("t.o.k"), "{}", shell.text);
             assert!(
-                shell.text.contains("Bearer $(cat /tmp/d/ann.token)"),
+                shell.text.contains("Bearer $(cat /d/ann-invoices)"),
                 "{}",
                 shell.text
             );

@@ -227,10 +227,7 @@ pub(super) fn introduction(paint: Paint, base: &str) -> String {
         ("Ann", "finance: reads, and pays up to 1000 EUR"),
         ("Ben", "support: reads, and adds notes"),
         ("report-bot", "an agent that acts for Ann: reads"),
-        (
-            "invoices, notes",
-            "two MCP servers, which only the gateway calls",
-        ),
+        ("invoices, notes", "two MCP servers behind the gateway"),
         ("gateway", base),
     ];
     let mut text = format!("{}\n", paint.heading("Gatewright quickstart"));
@@ -248,15 +245,16 @@ pub(super) fn introduction(paint: Paint, base: &str) -> String {
     text
 }
 
-/// What to do with it, after the tour.
-pub(super) fn invitation(paint: Paint, snippets: &[Snippet], dir: &Path) -> String {
-    let mut text = String::from("\n");
+/// What to do with it, after the tour. `program` is how the reader calls us.
+pub(super) fn invitation(paint: Paint, snippets: &[Snippet], dir: &Path, program: &str) -> String {
     let dir = dir.display();
-    let _written = writeln!(
-        text,
-        "{}\nThe gateway stays up until Ctrl-C. You are Ann; paste one of these:",
-        paint.heading("Now with your own client")
-    );
+    let mut text = format!("\n{}\n", paint.heading("Now with your own client"));
+    for line in [
+        "The gateway stays up until Ctrl-C; the tokens are good until then, for a week at",
+        "most. You are Ann: list the invoices, pay 100 of INV-1002, try 5200 of INV-1003.",
+    ] {
+        let _written = writeln!(text, "{line}");
+    }
     for Snippet {
         place,
         text: snippet,
@@ -264,13 +262,21 @@ pub(super) fn invitation(paint: Paint, snippets: &[Snippet], dir: &Path) -> Stri
     {
         let _written = writeln!(text, "\n{}\n{snippet}", paint.heading(place));
     }
-    let _written = writeln!(
-        text,
-        "\n{}\n  tokens/         of Ann, of Ben, and of the agent, for each server\n  \
-         org.toml        who may do what: change it and send SIGHUP\n  \
-         data/audit      the log: gatewright audit tail -f --dir {dir}/data/audit",
-        paint.heading(&format!("In {dir}"))
-    );
+    let _written = writeln!(text, "\n{}", paint.heading(&format!("In {dir}")));
+    let reload = format!("kill -HUP {}", std::process::id());
+    let tail = format!("{program} audit tail -f --dir {dir}/data/audit");
+    for (name, what) in [
+        ("tokens", "to be Ben, or the agent, or at the other server"),
+        (
+            "org.toml",
+            "who may do what; change it, and put it in force:",
+        ),
+        ("", reload.as_str()),
+        ("data/audit", "the log; watch it:"),
+        ("", tail.as_str()),
+    ] {
+        let _written = writeln!(text, "  {name:<12}{what}");
+    }
     text
 }
 

@@ -3,6 +3,12 @@ use std::net::TcpListener;
 use super::*;
 use crate::quickstart::screen::Verdict;
 
+/// The files go when nobody writes them any more.
+async fn end(scene: Scene) {
+    let (gateway, _rest) = scene.into_parts();
+    gateway.shutdown().await;
+}
+
 #[tokio::test]
 async fn every_step_of_the_tour_does_what_it_says() {
     let scene = Scene::start(Port::Free, None).await.unwrap();
@@ -12,6 +18,7 @@ async fn every_step_of_the_tour_does_what_it_says() {
     for step in &steps {
         assert!(step.passed(), "{step:?}");
     }
+    end(scene).await;
 }
 
 #[tokio::test]
@@ -41,6 +48,7 @@ async fn a_gateway_that_does_otherwise_fails_the_step_that_shows_it() {
     };
     assert!(expected.contains("add_note: Ben;"), "{expected}");
     assert!(got.contains("add_note: Ann;"), "{got}");
+    end(scene).await;
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Tour<'_> {
     fn logged(&self, text: &str) -> Line {
         let issuer = format!("{}|", self.scene.issuer());
         let short = text.replace(&issuer, "").replace("Gatewright::", "");
-        Line::Logged(short)
+        Line::Logged(format!("in the log: {short}"))
     }
 
     /// So many tool calls have reached the servers until now.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use gatewright_core::{Group, Identity, Method, Party, Subject, Timestamp};
-use gatewright_jose::Claims;
+use gatewright_jose::{Claims, LEEWAY, numeric_date};
 use serde_json::Value;
 
 use super::TrustedIssuer;
@@ -28,7 +28,11 @@ pub enum MapClaimsError {
     #[error(
         "the token does not list the groups themselves: the issuer has to send them, or fewer of them"
     )]
-    GroupsElsewhere,
+    ListElsewhere,
+    /// The token is bound to a key (`cnf`, RFC 7800; DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Taken without proof of
+    /// that key it would be worth to a thief what it is worth to its owner.
+    #[error("the token is bound to a key and is not taken as a bearer token")]
+    Bound,
 }
 
 impl MapClaimsError {
@@ -38,7 +42,8 @@ impl MapClaimsError {
         match self {
             Self::Missing(_) => "missing-claim",
             Self::Form(_) => "malformed-claim",
-            Self::GroupsElsewhere => "groups-elsewhere",
+            Self::ListElsewhere => "list-elsewhere",
+            Self::Bound => "bound-token",
         }
     }
 }
@@ -46,24 +51,44 @@ impl MapClaimsError {
 impl TrustedIssuer {
     /// Whom the claims name.
     ///
-    /// - With `act` it is a delegation: the outermost actor acts for the subject. Actors within it are the history and
-    ///   decide nothing (RFC 8693 §4.1).
-    /// - A subject that is the client itself is an agent on its own behalf (RFC 9068 §2.2, client credentials).
+    /// - With `act` it is a delegation: the outermost actor acts for the subject, who is a person. Actors within it are
+    ///   the history and decide nothing (RFC 8693 §4.1).
+    /// - A subject that is the client itself is an agent on its own behalf (RFC 9068 §2.2, client credentials), and so is
+    ///   what issuers mark as a program: its id is that of the client.
     /// - Anything else is a person. Groups and roles are those of the subject.
-    pub(super) fn identity(&self, claims: &Claims) -> Result<Identity, MapClaimsError> {
+    pub(super) fn identity(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<Identity, MapClaimsError> {
+        if claims.get("cnf").is_some() {
+            return Err(MapClaimsError::Bound);
+        }
         let client = self.client(claims)?;
-        let mut identity = match claims.get("act") {
-            Some(act) => Identity::delegated(self.person(claims)?, self.actor(act)?),
+        let agent = if client == Some(claims.subject()) || is_program(claims) {
+            Some(client.ok_or_else(|| MapClaimsError::Missing("client_id".to_owned()))?)
+        } else {
+            None
+        };
+        let mut identity = match (claims.get("act"), agent) {
+            // An agent for an agent is not what "for a person" permits.
+            (Some(_), Some(_)) => return Err(form("act")),
+            (Some(act), None) => Identity::delegated(self.person(claims)?, self.actor(act)?),
             // The claim that names people says nothing of a client.
-            None if client == Some(claims.subject()) => {
-                Identity::agent(self.party(claims, claims.subject())?)
-            }
-            None => Identity::user(self.person(claims)?),
+            (None, Some(agent)) => Identity::agent(self.party(claims, agent)?),
+            (None, None) => Identity::user(self.person(claims)?),
         };
         identity.scopes = Some(scopes(claims)?);
         identity.client_id = client.map(Arc::from);
         identity.method = Method::AccessToken;
         identity.authenticated_at = moment(claims, "auth_time")?;
+        // Later than now it would be fresh for ever.
+        if identity
+            .authenticated_at
+            .is_some_and(|at| at > now.plus(LEEWAY))
+        {
+            return Err(form("auth_time"));
+        }
         identity.acr = optional(claims, "acr")?.map(Arc::from);
         identity.expires_at = Some(claims.expires_at());
         Ok(identity)
@@ -76,13 +101,20 @@ impl TrustedIssuer {
     }
 
     fn party(&self, claims: &Claims, id: &str) -> Result<Party, MapClaimsError> {
-        let mut party = Party::new(Subject::new(self.id(), id)).with_groups(self.groups(claims)?);
+        let mut party = Party::new(Subject::new(self.id(), id));
+        if let Some(claim) = &self.groups_claim {
+            let names = list(claims, claim)?;
+            party = party.with_groups(names.into_iter().map(|name| Group::new(self.id(), name)));
+        }
         if let Some(claim) = &self.roles_claim {
             party = party.with_roles(list(claims, claim)?);
         }
-        if let Some(claim) = &self.name_claim
-            && let Some(name) = optional(claims, claim)?
-        {
+        // Nothing is decided on a name: one that cannot be shown is left out.
+        let name = self
+            .name_claim
+            .as_ref()
+            .and_then(|claim| find(claims, claim));
+        if let Some(name) = name.and_then(short) {
             party = party.with_name(name);
         }
         Ok(party)
@@ -98,33 +130,26 @@ impl TrustedIssuer {
         }
     }
 
-    fn groups(&self, claims: &Claims) -> Result<Vec<Group>, MapClaimsError> {
-        let Some(claim) = &self.groups_claim else {
-            return Ok(Vec::new());
-        };
-        let elsewhere = claims.get("_claim_names").and_then(Value::as_object);
-        if elsewhere.is_some_and(|names| names.contains_key(claim))
-            || claims.get("hasgroups").is_some()
-        {
-            return Err(MapClaimsError::GroupsElsewhere);
-        }
-        let names = list(claims, claim)?;
-        Ok(names
-            .into_iter()
-            .map(|name| Group::new(self.id(), name))
-            .collect())
-    }
-
     fn actor(&self, act: &Value) -> Result<Party, MapClaimsError> {
-        let form = || MapClaimsError::Form("act".to_owned());
-        let act = act.as_object().ok_or_else(form)?;
+        let act = act.as_object().ok_or_else(|| form("act"))?;
         // An issuer vouches for its own agents: it must not name one of another issuer.
         if act.get("iss").is_some_and(|issuer| issuer != self.id()) {
-            return Err(form());
+            return Err(form("act"));
         }
-        let id = act.get("sub").and_then(short).ok_or_else(form)?;
+        let id = act.get("sub").and_then(short).ok_or_else(|| form("act"))?;
         Ok(Party::new(Subject::new(self.id(), id)))
     }
+}
+
+fn form(claim: &str) -> MapClaimsError {
+    MapClaimsError::Form(claim.to_owned())
+}
+
+/// What issuers say of tokens that no person asked for, besides naming the client as the subject.
+fn is_program(claims: &Claims) -> bool {
+    let says = |claim, value: &str| claims.get(claim).is_some_and(|given| given == value);
+    // Microsoft Entra ID, and Auth0.
+    says("idtyp", "app") || says("gty", "client-credentials")
 }
 
 /// A claim by its name; where there is none of that name, by its path (`realm_access.roles`).
@@ -143,22 +168,33 @@ fn short(value: &Value) -> Option<&str> {
 }
 
 fn optional<'a>(claims: &'a Claims, claim: &str) -> Result<Option<&'a str>, MapClaimsError> {
-    let form = || MapClaimsError::Form(claim.to_owned());
-    find(claims, claim)
-        .map(|value| short(value).ok_or_else(form))
+    let value = find(claims, claim);
+    value
+        .map(|value| short(value).ok_or_else(|| form(claim)))
         .transpose()
 }
 
-/// A list of strings; one string is a list of one.
+/// A list of strings; one string is a list of one. None at all is an empty list, unless the token says that the list is
+/// elsewhere.
 fn list<'a>(claims: &'a Claims, claim: &str) -> Result<Vec<&'a str>, MapClaimsError> {
-    let form = || MapClaimsError::Form(claim.to_owned());
+    let first = claim.split('.').next().unwrap_or(claim);
+    if let Some(elsewhere) = claims.get("_claim_names") {
+        let names = elsewhere.as_object().ok_or_else(|| form("_claim_names"))?;
+        if names.contains_key(claim) || names.contains_key(first) {
+            return Err(MapClaimsError::ListElsewhere);
+        }
+    }
+    // Entra ID's word for it in tokens that are short of room.
+    if first == "groups" && claims.get("hasgroups").is_some() {
+        return Err(MapClaimsError::ListElsewhere);
+    }
     match find(claims, claim) {
         None => Ok(Vec::new()),
         Some(Value::Array(values)) if values.len() <= MAX_LIST => values
             .iter()
-            .map(|value| short(value).ok_or_else(form))
+            .map(|value| short(value).ok_or_else(|| form(claim)))
             .collect(),
-        Some(one) => Ok(vec![short(one).ok_or_else(form)?]),
+        Some(one) => Ok(vec![short(one).ok_or_else(|| form(claim))?]),
     }
 }
 
@@ -170,20 +206,21 @@ fn scopes(claims: &Claims) -> Result<BTreeSet<Arc<str>>, MapClaimsError> {
     } else {
         "scp"
     };
-    let form = || MapClaimsError::Form(claim.to_owned());
     let mut scopes = BTreeSet::new();
     let texts: Vec<&str> = match claims.get(claim) {
         None => Vec::new(),
         Some(Value::String(text)) => vec![text],
-        Some(Value::Array(values)) => values
-            .iter()
-            .map(|value| value.as_str().ok_or_else(form))
-            .collect::<Result<_, _>>()?,
-        Some(_) => return Err(form()),
+        Some(Value::Array(values)) => {
+            let texts = values
+                .iter()
+                .map(|value| value.as_str().ok_or_else(|| form(claim)));
+            texts.collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(form(claim)),
     };
     for scope in texts.into_iter().flat_map(str::split_ascii_whitespace) {
         if scopes.len() >= MAX_LIST {
-            return Err(form());
+            return Err(form(claim));
         }
         scopes.insert(Arc::from(scope));
     }
@@ -191,11 +228,8 @@ fn scopes(claims: &Claims) -> Result<BTreeSet<Arc<str>>, MapClaimsError> {
 }
 
 fn moment(claims: &Claims, claim: &str) -> Result<Option<Timestamp>, MapClaimsError> {
-    match claims.get(claim) {
-        None => Ok(None),
-        Some(value) => match value.as_i64() {
-            Some(seconds) => Ok(Some(Timestamp::from_secs(seconds))),
-            None => Err(MapClaimsError::Form(claim.to_owned())),
-        },
-    }
+    let value = claims.get(claim);
+    value
+        .map(|value| numeric_date(value).ok_or_else(|| form(claim)))
+        .transpose()
 }

@@ -1,6 +1,6 @@
 //! From an issuer's identifier to its keys.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use gatewright_egress::{Class, Egress};
@@ -9,6 +9,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::TrustedIssuer;
+
+/// How long it may take in all: callers wait for it.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Finds the keys by the issuer's metadata: RFC 8414, or OpenID Connect Discovery.
 pub(super) struct Discovery {
@@ -44,9 +47,9 @@ impl Discovery {
         Url::parse(url).map_err(|_no_url| invalid("has a `jwks_uri` that is no URL"))
     }
 
-    /// The operator chose the issuer and its host. Where the issuer points elsewhere, it is the issuer who chose.
+    /// The operator chose the issuer and its origin. Where the issuer points elsewhere, it is the issuer who chose.
     fn class(&self, keys: &Url) -> Class {
-        if keys.host() == self.url.host() && keys.scheme() == self.url.scheme() {
+        if keys.origin() == self.url.origin() {
             Class::Operator
         } else {
             Class::Foreign
@@ -57,19 +60,29 @@ impl Discovery {
 #[async_trait]
 impl FetchKeys for Discovery {
     async fn fetch(&self) -> Result<KeySet, FetchKeysError> {
+        let found = tokio::time::timeout(PATIENCE, self.find()).await;
+        found.unwrap_or_else(|_elapsed| {
+            Err(FetchKeysError::Metadata {
+                issuer: self.issuer.clone(),
+                problem: "takes too long to find",
+            })
+        })
+    }
+}
+
+impl Discovery {
+    async fn find(&self) -> Result<KeySet, FetchKeysError> {
         let mut first = None;
         for place in &self.places {
             match self.keys_url(place).await {
                 Ok(url) => return fetch_keys(&self.egress, self.class(&url), &url).await,
-                // There is nothing here; the next place may have it.
-                Err(
-                    error @ FetchKeysError::Status {
-                        status: 400..500, ..
-                    },
-                ) => {
+                // An issuer that cannot be asked is not asked three times.
+                Err(error @ FetchKeysError::Fetch { .. }) => return Err(error),
+                Err(error @ FetchKeysError::Status { status: 500.., .. }) => return Err(error),
+                // What is here is not it: the next place may have it, and must name the issuer as exactly.
+                Err(error) => {
                     first.get_or_insert(error);
                 }
-                Err(error) => return Err(error),
             }
         }
         Err(first.unwrap_or(FetchKeysError::Metadata {
@@ -106,6 +119,11 @@ fn places(issuer: &Url) -> Vec<Url> {
 
 #[cfg(test)]
 mod tests {
+    use axum::{Router, response::IntoResponse, routing::get};
+    use http::StatusCode;
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn places_of(issuer: &str) -> Vec<String> {
@@ -121,11 +139,54 @@ mod tests {
         for (keys, class) in [
             ("https://login.example/keys", Class::Operator),
             ("https://10.0.0.1/keys", Class::Foreign),
+            ("https://login.example:8443/keys", Class::Foreign),
             ("https://login.example.evil.example/keys", Class::Foreign),
             ("http://login.example/keys", Class::Foreign),
         ] {
             assert_eq!(discovery.class(&keys.parse().unwrap()), class, "{keys}");
         }
+    }
+
+    /// An issuer whose first place answers something else than its metadata.
+    async fn issuer(
+        first: impl IntoResponse + Clone + Send + Sync + 'static,
+    ) -> (String, TcpListener, Router) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let metadata = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
+        let router = Router::new()
+            .route(
+                "/.well-known/oauth-authorization-server",
+                get(async move || first),
+            )
+            .route(
+                "/.well-known/openid-configuration",
+                get(async move || metadata),
+            )
+            .route("/keys", get(async || json!({"keys": []}).to_string()));
+        (issuer, listener, router)
+    }
+
+    async fn finds(first: impl IntoResponse + Clone + Send + Sync + 'static) -> bool {
+        let (issuer, listener, router) = issuer(first).await;
+        let egress = Egress::builder().development(true).build();
+        let discovery = Discovery::new(&egress, &TrustedIssuer::new(&issuer).unwrap());
+        tokio::select! {
+            _ = async { axum::serve(listener, router).await } => unreachable!("it serves on"),
+            keys = discovery.fetch() => keys.is_ok(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_the_metadata_does_not_hide_it() {
+        assert!(finds(StatusCode::NOT_FOUND).await);
+        assert!(finds("<html>sign in</html>").await);
+        assert!(finds((StatusCode::FOUND, [("location", "/login")])).await);
+        let others =
+            json!({"issuer": "https://other.example", "jwks_uri": "https://other.example/keys"});
+        assert!(finds(others.to_string()).await);
+        // It is in trouble, and is not asked further.
+        assert!(!finds(StatusCode::INTERNAL_SERVER_ERROR).await);
     }
 
     #[test]

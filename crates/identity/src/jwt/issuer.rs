@@ -1,7 +1,7 @@
 use std::fmt;
 
 use gatewright_jose::{Algorithm, Expect, Profile};
-use url::Url;
+use url::{Host, Url};
 
 /// Why a text is no issuer identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,14 +32,16 @@ impl TrustedIssuer {
     /// person; claims give neither groups nor roles.
     ///
     /// # Errors
-    /// [`InvalidIssuer`] for what is no `http` or `https` URL without query and fragment (RFC 8414 §2).
+    /// [`InvalidIssuer`] for what is no `https` URL (`http` on loopback) without query and fragment (RFC 8414 §2).
     pub fn new(id: &str) -> Result<Self, InvalidIssuer> {
         let invalid = || InvalidIssuer {
             given: id.to_owned(),
         };
         let url = Url::parse(id).map_err(|_no_url| invalid())?;
-        let plain = matches!(url.scheme(), "http" | "https")
+        let plain = (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
             && url.host_str().is_some()
+            // What subjects are written with: `issuer|id` must read one way only.
+            && !id.contains('|')
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
@@ -127,6 +129,11 @@ impl TrustedIssuer {
         &self.url
     }
 
+    /// Whether it is one under development.
+    pub(super) fn is_on_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+
     pub(super) const fn jwks_url(&self) -> Option<&Url> {
         self.jwks_url.as_ref()
     }
@@ -144,6 +151,15 @@ impl TrustedIssuer {
         let mut expect = Expect::new(&self.id, audience);
         expect.profile = self.profile;
         expect
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -171,6 +187,8 @@ mod tests {
             "https://login.example?a",
             "https://login.example#a",
             "https://a@login.example",
+            "https://login.example/a|b",
+            "http://login.example",
             "urn:issuer",
             "",
         ] {

@@ -2,6 +2,7 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{KeyPair as _, RsaKeyPair},
 };
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -146,4 +147,27 @@ fn a_thumbprint_is_that_of_rfc7638_3_1() {
         set.keys()[0].thumbprint().to_string(),
         "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
     );
+}
+
+proptest! {
+    /// Whatever an issuer publishes: what is kept of a key is public and is for signatures.
+    #[test]
+    fn a_key_with_anything_odd_is_left_out_without_a_panic(
+        name in prop::sample::select(vec!["kty", "crv", "x", "y", "use", "key_ops", "alg", "kid", "d", "k", "n", "e"]),
+        value in prop_oneof![
+            any::<String>().prop_map(Value::from),
+            "[A-Za-z0-9_-]{0,64}".prop_map(Value::from),
+            prop::sample::select(vec!["RSA", "EC", "OKP", "P-256", "P-384", "Ed25519", "sig", "ES256"]).prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            Just(json!([])),
+            Just(json!({})),
+        ],
+    ) {
+        let set = parse(&[bend(name, value)]);
+        prop_assert_eq!(set.keys().len() + set.ignored(), 1);
+        if let Some(key) = set.keys().first() {
+            prop_assert!(!["d", "k"].contains(&name));
+            prop_assert_eq!(key.algorithms(), [Algorithm::Es256]);
+        }
+    }
 }

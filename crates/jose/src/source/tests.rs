@@ -228,3 +228,24 @@ async fn fixed_keys_are_never_fetched() {
             .has_kid("other")
     );
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_nothing_younger() {
+    let bed = Bed::new();
+    let back = |by: i64| {
+        let now = bed.clock.now().millis();
+        bed.clock.set(Timestamp::from_millis(now - by));
+    };
+    assert!(bed.source.keys().await.is_ok());
+    back(3_600_000);
+    assert!(bed.source.keys().await.is_ok());
+    assert_eq!(bed.fetches(), 2, "nobody knows how old the keys are");
+
+    // A failure of the future holds nobody back.
+    bed.down();
+    bed.pass(CacheTimes::default().usable.as_secs());
+    assert!(bed.source.keys().await.is_err());
+    back(86_400_000);
+    bed.publish();
+    assert!(bed.source.keys().await.is_ok());
+}

@@ -6,6 +6,7 @@ use aws_lc_rs::{
     rsa::{KeySize, PublicKeyComponents},
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
 };
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -549,4 +550,82 @@ fn errors_and_debug_output_hold_nothing_of_the_token() {
         !shown.contains("planted-value") && !shown.contains("planted-typ"),
         "{shown}"
     );
+}
+
+/// Values that somebody may put into a token, good ones among them.
+fn value() -> impl Strategy<Value = Value> {
+    let times = [
+        NOW - 1,
+        NOW,
+        NOW + 1,
+        NOW + 60,
+        NOW + 61,
+        i64::MAX,
+        i64::MIN,
+        0,
+    ];
+    let texts = [
+        ISSUER, RESOURCE, "ann", "at+jwt", "JWT", "ES256", "none", "HS256", "", "\u{0}",
+    ];
+    prop_oneof![
+        prop::sample::select(times.to_vec()).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        prop::sample::select(texts.to_vec()).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!([RESOURCE])),
+        Just(json!([ISSUER, RESOURCE, 1])),
+        Just(json!({"jwk": {}})),
+    ]
+}
+
+fn changes(names: &'static [&'static str]) -> impl Strategy<Value = Vec<(&'static str, Value)>> {
+    prop::collection::vec((prop::sample::select(names), value()), 0..3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the holder of the issuer's key signs: what passes says all that has to be said.
+    #[test]
+    fn only_what_is_expected_passes(
+        header in changes(&["alg", "typ", "kid", "crit", "jwk", "jku", "x5c", "b64", "cty"]),
+        payload in changes(&["iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "scope"]),
+        plain: bool,
+    ) {
+        let mut head = json!({"alg": "ES256", "typ": "at+jwt", "kid": KEY.kid()});
+        let mut body = claims();
+        for (part, changes) in [(&mut head, &header), (&mut body, &payload)] {
+            for (name, value) in changes {
+                part[*name] = value.clone();
+            }
+        }
+        let token = KEY.sign_parts(&head, &body).unwrap();
+        let profile = if plain { Profile::Plain } else { Profile::Rfc9068 };
+        let Ok(claims) = check_as(&token, profile) else { return Ok(()) };
+        prop_assert_eq!(&head["alg"], "ES256");
+        prop_assert!(head["typ"] == "at+jwt" || (plain && head["typ"] == "JWT"));
+        for forbidden in ["crit", "jwk", "jku", "x5c", "b64"] {
+            prop_assert_eq!(head.get(forbidden), None);
+        }
+        prop_assert_eq!(claims.issuer(), ISSUER);
+        prop_assert!(!claims.subject().is_empty());
+        prop_assert!(claims.is_for(RESOURCE));
+        let now = Timestamp::from_secs(NOW);
+        prop_assert!(claims.expires_at() > now);
+        let latest = Timestamp::from_secs(NOW + 60);
+        prop_assert!(claims.not_before().is_none_or(|begin| begin <= latest));
+        prop_assert!(claims.issued_at().is_none_or(|made| made <= latest));
+    }
+
+    /// Whatever arrives where a token should be.
+    #[test]
+    fn bytes_are_refused_without_a_panic(
+        text in "[A-Za-z0-9_.=+/-]{0,120}", parts in proptest::array::uniform3(any::<String>()),
+    ) {
+        prop_assert!(check(&text).is_err());
+        let encoded = parts.map(|part| encode(part.as_bytes())).join(".");
+        prop_assert!(check(&encoded).is_err());
+    }
 }

@@ -194,11 +194,7 @@ async fn only_what_excludes_every_answer_is_not_acceptable() {
 
 #[tokio::test]
 async fn another_http_method_is_not_allowed_and_the_answer_says_which_are() {
-    let answer = send(
-        EnvelopeLayer::new(),
-        request("PUT").body(full("")).unwrap(),
-    )
-    .await;
+    let answer = send(EnvelopeLayer::new(), request("PUT").body(full("")).unwrap()).await;
     assert_eq!(answer.status(), 405);
     assert_eq!(answer.headers()["allow"], "GET, POST, DELETE");
 }

@@ -39,7 +39,7 @@ impl Sealer for Plain {
             .strip_prefix(&format!("{}~{}~", purpose.name(), bound.join("~")))
             .ok_or(OpenError)?;
         let (expires, text) = rest.split_once('~').ok_or(OpenError)?;
-        let expires = Timestamp::from_millis(expires.parse().map_err(|_| OpenError)?);
+        let expires = Timestamp::from_millis(expires.parse().map_err(|_no_number| OpenError)?);
         if expires <= now {
             Err(OpenError)
         } else {
@@ -175,6 +175,21 @@ async fn everybody_else_gets_the_answer_for_sessions_that_do_not_exist() {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_response_is_not_answered_by_the_id_of_the_servers_request() {
+    let response = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    for (body, answered) in [(LIST, true), (response, false)] {
+        let answer = send(
+            layer(),
+            None,
+            request("ann", "s", body, Some("rubbish")).await,
+        )
+        .await;
+        let shown = String::from_utf8_lossy(answer.body().known().unwrap()).into_owned();
+        assert_eq!(shown.contains(r#""id":1"#), answered, "{shown}");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Conditions of permissions. What does not fit what is asked of it is not permitted: an absent argument, another
 //! type, an unknown client.
 
-use gatewright_core::access::{ArgumentCondition, Hours, Scalar, Weekday, When};
+use gatewright_core::access::{ArgumentCondition, Hours, Pattern, Scalar, Weekday, When};
 use serde_json::Value as Json;
 
-use super::expression::{and, any_of, binary, get, has, like, one_of, value, var};
+use super::expression::{and, any_of, binary, get, has, like, not, one_of, value, var};
 use crate::arguments::Path;
 
 pub(super) fn conditions(when: &When) -> Result<Vec<Json>, String> {
@@ -88,7 +88,15 @@ fn argument(condition: &ArgumentCondition, all: &mut Vec<Json>) -> Result<(), St
         all.push(any.ok_or_else(|| format!("no value of the argument `{given}` is one of none"))?);
     }
     if let Some(pattern) = &condition.like {
-        all.push(typed("text", like(get(found(), "text"), pattern)));
+        let text = || get(found(), "text");
+        let mut fits = like(text(), pattern);
+        if pattern.literal().is_none() && pattern.as_str().contains(['/', '\\']) {
+            // Where `/data/*` is meant, `/data/../etc` is not.
+            for climb in ["*/..*", "*\\..*", "../*", "..\\*"] {
+                fits = and(fits, not(like(text(), &Pattern::new(climb))));
+            }
+        }
+        all.push(typed("text", fits));
     }
     if let Some(least) = condition.at_least {
         all.push(typed(

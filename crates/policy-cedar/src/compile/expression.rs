@@ -45,6 +45,14 @@ pub(super) fn and(left: Json, right: Json) -> Json {
     binary("&&", left, right)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads as the expression it builds"
+)]
+pub(super) fn not(of: Json) -> Json {
+    json!({"!": {"arg": of}})
+}
+
 pub(super) fn one_of(values: impl Iterator<Item = Json>, of: Json) -> Json {
     binary("contains", json!({"Set": values.collect::<Vec<_>>()}), of)
 }

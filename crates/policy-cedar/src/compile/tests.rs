@@ -92,3 +92,65 @@ fn conditions_that_mean_nothing_are_refused() {
         assert!(matches!(made, Err(BuildEngineError::Role { .. })), "{when}");
     }
 }
+
+#[test]
+fn conditions_on_arguments_of_what_has_none_are_refused() {
+    let when = json!({"arguments": [{"argument": "a", "at_most": 1}]});
+    for (given, fits) in [
+        (json!({"tools": ["t"]}), true),
+        (json!({"prompts": ["p"]}), true),
+        (json!({"server_requests": ["elicitation/create"]}), true),
+        (json!({"methods": ["vendor/x"]}), true),
+        (json!({"tools": ["t"], "resources": ["r://*"]}), false),
+        (json!({"methods": ["completion/complete"]}), false),
+        (json!({"methods": ["tasks/get"]}), false),
+    ] {
+        let mut permission = given.clone();
+        permission["servers"] = json!(["s"]);
+        assert!(compile(permission.clone()).is_ok(), "{given}");
+        permission["when"] = when.clone();
+        assert_eq!(compile(permission).is_ok(), fits, "{given}");
+    }
+}
+
+/// As it is read best: one condition a line.
+fn shown(permission: Json) -> String {
+    let made = compile(permission).unwrap();
+    let one = |source: &Source| {
+        let text = source.policy.to_string().replace(" when {", "\n  when {");
+        format!("// {}\n{text}", source.reported)
+    };
+    made.iter().map(one).collect::<Vec<_>>().join("\n\n")
+}
+
+#[test]
+fn what_conditions_become() {
+    insta::assert_snapshot!(shown(json!({
+        "servers": ["billing"],
+        "tools": ["pay"],
+        "read_only": true,
+        "when": {
+            "arguments": [
+                {"argument": "amount.cents", "at_least": 0, "at_most": 10_000},
+                {"argument": "currency", "one_of": ["EUR", 978]},
+                {"argument": "to", "like": "*@example.com"},
+                {"argument": "dry", "equals": true},
+            ],
+            "clients": ["desk"],
+            "authenticated_within": 900,
+            "hours": {"from": 8, "until": 18, "days": ["mon", "fri"]},
+        },
+    })));
+}
+
+#[test]
+fn what_patterns_become() {
+    insta::assert_snapshot!(shown(json!({
+        "servers": ["billing", "crm-*"],
+        "tools": ["list_*", "pay"],
+        "prompts": ["summary"],
+        "resources": ["invoice://*"],
+        "methods": ["completion/complete", "vendor/*"],
+        "server_requests": ["elicitation/create"],
+    })));
+}

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cedar_policy::{Context, RestrictedExpression};
 use gatewright_core::{Call, Principal, Timestamp};
@@ -11,6 +11,9 @@ use crate::{
     schema::SEE,
     view::View,
 };
+
+/// By how much an issuer's clock may be ahead of ours.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// What the context of a decision is made from.
 pub(super) struct Moment<'a> {
@@ -46,8 +49,7 @@ impl Moment<'_> {
             RestrictedExpression::new_bool(self.views.len() > 1),
         ));
         if !slice.timeless {
-            if let Some(then) = self.principal.authenticated_at() {
-                let age = i64::try_from(self.at.since(then).as_secs()).unwrap_or(i64::MAX);
+            if let Some(age) = self.authentication_age() {
                 pairs.push(("authAge", long(age)));
             }
             if let Some(client) = self.principal.client_id() {
@@ -67,5 +69,16 @@ impl Moment<'_> {
                 .map(|(name, value)| (name.to_owned(), value)),
         )
         .ok()
+    }
+
+    /// Seconds since the person authenticated, rounded up. `None` where nobody says, or says what cannot be: a
+    /// moment that has not come is not a recent one.
+    fn authentication_age(&self) -> Option<i64> {
+        let then = self.principal.authenticated_at()?;
+        if then > self.at.plus(LEEWAY) {
+            return None;
+        }
+        let age = self.at.since(then).as_millis().div_ceil(1_000);
+        Some(i64::try_from(age).unwrap_or(i64::MAX))
     }
 }

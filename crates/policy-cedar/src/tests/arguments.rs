@@ -78,6 +78,28 @@ async fn conditions_on_arguments_do_not_hide_the_tool() {
 }
 
 #[tokio::test]
+async fn a_pattern_of_a_path_does_not_fit_what_climbs_out_of_it() {
+    for (pattern, value, allowed) in [
+        ("/data/*", "/data/a..b/c", true),
+        ("/data/*", "/data/../etc", false),
+        ("/data/*", "/data/a/..", false),
+        ("/data/*", r"/data/a\..\..\x", false),
+        ("*/public/*", "../public/x", false),
+        (r"c:\*", r"c:\a", true),
+        (r"c:\*", r"c:\..\a", false),
+        ("v*", "v1/../2", true),
+    ] {
+        let engine = limited(&json!({"argument": "path", "like": pattern}));
+        let arguments = json!({"path": value}).to_string();
+        assert_eq!(
+            allows(&engine, &ann().await, &tool("pay", &arguments)).await,
+            allowed,
+            "{pattern} {value}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn texts_flags_and_choices_are_compared_exactly() {
     for (condition, good, bad) in [
         (
@@ -154,12 +176,17 @@ async fn old_and_unknown_authentication_does_not_fit() {
     let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["*"], "when": when}]));
     for (age, allowed) in [
         (Some(0), true),
-        (Some(300), true),
-        (Some(301), false),
+        (Some(300_000), true),
+        (Some(300_001), false),
+        (Some(301_000), false),
+        // An issuer's clock may be a minute ahead; what is further off was not a moment ago.
+        (Some(-60_000), true),
+        (Some(-60_001), false),
+        (Some(i64::MIN / 2), false),
         (None, false),
     ] {
         let mut identity = Identity::user(party("ann"));
-        identity.authenticated_at = age.map(|age| Timestamp::from_secs(NOON - age));
+        identity.authenticated_at = age.map(|age| Timestamp::from_millis(NOON * 1_000 - age));
         assert_eq!(
             allows(&engine, &principal(identity).await, &tool("t", "{}")).await,
             allowed,

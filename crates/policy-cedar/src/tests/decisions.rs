@@ -299,6 +299,10 @@ async fn every_subscribed_resource_must_be_readable() {
         (json!({"resourceSubscriptions": [good]}), true),
         (json!({"resourceSubscriptions": []}), true),
         (json!({"resourceSubscriptions": [good, bad]}), false),
+        (
+            json!({"resourceSubscriptions": [good, "file:///docs/../a"]}),
+            false,
+        ),
         (json!({"resourceSubscriptions": [7]}), false),
         (json!({"resourceSubscriptions": bad}), false),
         (json!({"ResourceSubscriptions": [bad]}), false),
@@ -309,6 +313,53 @@ async fn every_subscribed_resource_must_be_readable() {
             allowed,
             "{params}"
         );
+    }
+}
+
+/// A server that normalises would serve what a permission does not name, or a denial does.
+#[tokio::test]
+async fn a_uri_that_climbs_or_hides_is_nobodys() {
+    let engine = builder()
+        .roles([role(
+            "r",
+            &json!([{
+                "servers": ["billing"], "resources": ["file:///docs/*"], "methods": ["completion/complete"],
+            }]),
+        )])
+        .grants([to_user("r", "ann")])
+        .policies(
+            "p.cedar",
+            r#"forbid(principal, action, resource is Gatewright::Resource)
+            when { resource.uri like "file:///docs/secret/*" };"#,
+        )
+        .build()
+        .unwrap();
+    let ann = ann().await;
+    for (uri, allowed) in [
+        ("file:///docs/a", true),
+        ("file:///docs/secret/a", false),
+        ("file:///docs/%73ecret/a", false),
+        ("file:///docs/./secret/a", false),
+        ("file:///docs/x/../secret/a", false),
+        ("file:///docs/../etc/passwd", false),
+        ("file:///docs/%2e%2e/etc/passwd", false),
+    ] {
+        let complete = json!({"ref": {"type": "ref/resource", "uri": uri}, "argument": {"name": "a", "value": "b"}});
+        for (method, params) in [
+            ("resources/read", json!({"uri": uri})),
+            ("resources/subscribe", json!({"uri": uri})),
+            ("completion/complete", complete),
+        ] {
+            let call = body(method, &params);
+            assert_eq!(
+                allows(&engine, &ann, &call).await,
+                allowed,
+                "{method} {uri}"
+            );
+        }
+        for kind in [ItemKind::Resource, ItemKind::ResourceTemplate] {
+            assert_eq!(shows(&engine, &ann, kind, uri).await, allowed, "{uri}");
+        }
     }
 }
 

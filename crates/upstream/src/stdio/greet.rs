@@ -144,7 +144,9 @@ pub(crate) fn modern_only(text: &str) -> Option<Failure> {
     let says_so = json::member(error, "code")
         .and_then(|raw| raw.parse::<i64>().ok())
         .is_some_and(|raw| raw == code::UNSUPPORTED_VERSION);
-    (says_so || supported.iter().any(modern)).then_some(Failure::ModernOnly { supported })
+    (says_so || supported.iter().any(modern)).then_some(Failure::ModernOnly {
+        supported: supported.into(),
+    })
 }
 
 /// Whether it is a result and not an error.
@@ -208,7 +210,12 @@ mod tests {
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"m","data":{"supported":["2026-07-28"]}}}"#,
         );
         let supported = vec!["2026-07-28".to_owned()];
-        assert_eq!(opened(&refusal), Err(Failure::ModernOnly { supported }));
+        assert_eq!(
+            opened(&refusal),
+            Err(Failure::ModernOnly {
+                supported: supported.into()
+            })
+        );
         let other = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"m"}}"#,
         );

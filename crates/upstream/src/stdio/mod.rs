@@ -72,7 +72,9 @@ pub(crate) async fn relay(
         (Era::Modern, _) => relay.modern().await,
         (Era::Legacy, _) if asked.target.era() == EraSetting::Modern => {
             let supported = vec![Version::V2026_07_28.as_str().to_owned()];
-            Err(Failure::ModernOnly { supported })
+            Err(Failure::ModernOnly {
+                supported: supported.into(),
+            })
         }
         (Era::Legacy, Sharing::Stateless) => relay.shared().await,
         (Era::Legacy, Sharing::Separate) => relay.session().await,

@@ -142,7 +142,7 @@ impl Tour<'_> {
             Outcome::Result(text) if text.starts_with("INV-1002") => {}
             other => return Err(Mismatch::new("the open invoices, from INV-1002 on", other)),
         }
-        Ok("It may do what both Ann and it may: it lists, and does not pay.".to_owned())
+        Ok("It may do what Ann and it both may: it lists, and does not pay.".to_owned())
     }
 
     pub(super) async fn bound_session(&self, lines: &mut Vec<Line>) -> Held {
