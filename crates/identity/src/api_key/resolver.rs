@@ -28,10 +28,8 @@ impl ApiKeyResolver {
 
 impl Resolver for ApiKeyResolver {
     async fn resolve(&self, parts: &Parts) -> Outcome {
-        let token = match credential::bearer(parts) {
-            Ok(Some(token)) if text::is_key(token) => token,
-            Ok(_) => return Outcome::NoCredential,
-            Err(rejection) => return Outcome::Rejected(rejection),
+        let Some(token) = credential::bearer(parts).filter(|token| text::is_key(token)) else {
+            return Outcome::NoCredential;
         };
         // `authenticate` refuses a request without a route before it asks anybody.
         let Some(route) = parts.extensions.get::<Route>() else {
