@@ -28,8 +28,10 @@ impl ApiKeyResolver {
 
 impl Resolver for ApiKeyResolver {
     async fn resolve(&self, parts: &Parts) -> Outcome {
-        let Some(token) = credential::bearer(parts).filter(|token| text::is_key(token)) else {
-            return Outcome::NoCredential;
+        let token = match credential::bearer(parts) {
+            Ok(Some(token)) if text::is_key(token) => token,
+            Ok(_) => return Outcome::NoCredential,
+            Err(rejection) => return Outcome::Rejected(rejection),
         };
         // `authenticate` refuses a request without a route before it asks anybody.
         let Some(route) = parts.extensions.get::<Route>() else {
@@ -51,6 +53,7 @@ fn identity(key: &Key) -> Identity {
     // The key is what they act through: the record names it, and no OAuth client is named like this.
     identity.client_id = Some(Arc::clone(&key.client_id));
     identity.expires_at = Some(key.record.expires_at);
+    identity.withdrawal = Some(key.withdrawal.clone());
     identity
 }
 
