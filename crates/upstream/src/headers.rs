@@ -97,6 +97,16 @@ static TAKEN: [HeaderName; 11] = [
     header::USER_AGENT,
 ];
 
+/// Whether a credential may go up in this header: not in one that makes the message, or that callers may send.
+#[must_use]
+pub fn may_carry_credential(name: &HeaderName) -> bool {
+    !(TAKEN.contains(name)
+        || TRACE.contains(name)
+        || name == LAST_EVENT_ID
+        || name.as_str().starts_with("mcp-")
+        || name.as_str().starts_with("proxy-"))
+}
+
 /// The header that carries the credential. It never stands in for one that the caller may send, so that no caller can
 /// put another in its place or beside it.
 pub(crate) fn credential(
@@ -111,13 +121,7 @@ pub(crate) fn credential(
         None if auth.owner().is_some() => Err(Failure::CredentialForm(
             "it goes into an environment, and the server is reached over HTTP",
         )),
-        Some((name, _))
-            if TAKEN.contains(name)
-                || TRACE.contains(name)
-                || *name == LAST_EVENT_ID
-                || name.as_str().starts_with("mcp-")
-                || name.as_str().starts_with("proxy-") =>
-        {
+        Some((name, _)) if !may_carry_credential(name) => {
             Err(Failure::CredentialForm("its header has another meaning"))
         }
         _ => Ok(header),

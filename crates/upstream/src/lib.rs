@@ -65,6 +65,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use headers::may_carry_credential;
 pub use program::{ChildLimits, Program, ResourceLimits, Sharing};
 pub use service::Upstream;
 pub use stdio::frame;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted, UpstreamAuth, miswired};
+use gatewright_core::{
+    AnswerBody, Call, CallKind, CredentialOwner, Draft, Permitted, ServerName, TenantId,
+    UpstreamAuth, miswired,
+};
 use gatewright_egress::{Class, Connector, Egress};
 use gatewright_wire::{Era, Version, json};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, request::Parts};
@@ -85,6 +88,17 @@ impl Upstream {
     #[must_use]
     pub const fn tasks(&self) -> &TaskTracker {
         &self.tasks
+    }
+
+    /// A credential was taken back: child processes that have it take no calls any more, and end with those that they
+    /// have. A credential that was replaced needs no such word; the next call shows it.
+    pub fn forget_credential(
+        &self,
+        tenant: &TenantId,
+        server: &ServerName,
+        owner: &CredentialOwner,
+    ) {
+        self.children.forget(tenant, server, &owner.to_string());
     }
 
     /// Ends all child processes: no call is taken to them any more, those under way have `patience` to be answered,

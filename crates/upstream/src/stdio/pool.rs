@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use gatewright_core::{ServerName, TenantId};
 use tokio::time::{Instant, timeout};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -88,6 +89,21 @@ impl Children {
         self.shared.stop.cancel();
         if ended.is_err() {
             self.shared.keepers.wait().await;
+        }
+    }
+
+    /// Children of this credential take no calls any more, and end with those that they have.
+    pub(crate) fn forget(&self, tenant: &TenantId, server: &ServerName, owner: &str) {
+        let mut forgotten = Vec::new();
+        self.shared.state().slots.retain(|place, slot| {
+            let has_it = place.tenant == *tenant && place.server == *server && place.owner == owner;
+            if has_it {
+                forgotten.push(Arc::clone(slot));
+            }
+            !has_it
+        });
+        for slot in forgotten {
+            slot.retire();
         }
     }
 

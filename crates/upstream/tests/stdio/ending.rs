@@ -104,6 +104,23 @@ fn children_are_killed_with_the_runtime() {
     drop(upstream);
 }
 
+#[test]
+fn an_answer_may_be_dropped_anywhere() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (answer, mut child, _upstream) = runtime.block_on(async {
+        let watch = Watch::start().await;
+        let upstream = modern_at(watch.program([]));
+        let ann = Caller::new(&upstream, "ann");
+        let listen = Caller::modern("subscriptions/listen", 7, json!({"notifications": {}}));
+        (ann.open(listen).await, watch.child().await, upstream)
+    });
+    drop(answer);
+    runtime.block_on(child.hears("notifications/cancelled"));
+}
+
 #[tokio::test]
 async fn a_drain_waits_for_the_calls_that_were_admitted_and_takes_no_others() {
     let (watch, gate) = (Watch::start().await, Gate::new().await);

@@ -206,6 +206,22 @@ async fn a_child_that_does_not_answer_is_too_slow_and_ended() {
 }
 
 #[tokio::test]
+async fn no_progress_moves_the_end_of_a_call() {
+    let watch = Watch::start().await;
+    let short = Timeouts {
+        total: Duration::from_secs(1),
+        ..times()
+    };
+    let chatty = target(watch.program([])).with_era(EraSetting::Modern);
+    let ann = Caller::new(&upstream(chatty.with_timeouts(short)), "ann");
+    let params = json!({"name": "chatter", "_meta": {"progressToken": "t"}});
+    let answer = ann.open(Caller::modern("tools/call", 7, params)).await;
+    let all = Events::of(answer).all().await;
+    let last = all.last().unwrap();
+    assert_eq!((&last["id"], code(last)), (&json!(7), 5504));
+}
+
+#[tokio::test]
 async fn calls_at_one_child_are_bounded() {
     let watch = Watch::start().await;
     let mut children = ChildLimits::default();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use gatewright_core::{CredentialForm, CredentialOwner, Route, Secret, UpstreamAuth};
+use gatewright_core::{
+    CredentialForm, CredentialOwner, Route, Secret, ServerName, TenantId, UpstreamAuth,
+};
 use gatewright_egress::Egress;
 use gatewright_upstream::{EraSetting, ResourceLimits, Target, Targets, Upstream};
 use serde_json::{Value, json};
@@ -181,6 +183,29 @@ async fn a_changed_credential_starts_a_new_child_at_once_and_ends_the_old_one_af
     // The new one stays.
     after.tool("echo", json!({})).await;
     watch.nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_credential_that_is_taken_back_ends_its_children_after_their_calls() {
+    let (watch, gate) = (Watch::start().await, Gate::new().await);
+    let upstream = modern_at(watch.program([]));
+    let ann = Caller::new(&upstream, "ann").with(key(1, "k"));
+    let bob = ann.with(UpstreamAuth::none()).as_user("bob");
+    bob.tool("echo", json!({})).await;
+    let other = watch.child().await;
+    let (tenant, server) = (TenantId::default(), ServerName::new("s").unwrap());
+    let (waited, ()) = tokio::join!(ann.tool("wait", gate.address()), async {
+        let waiting = gate.waits().await;
+        upstream.forget_credential(&tenant, &server, &CredentialOwner::Shared);
+        drop(waiting);
+    });
+    let child = watch.child().await;
+    assert_eq!(waited["result"]["pid"], child.pid);
+    child.dies().await;
+    assert_eq!(
+        bob.tool("echo", json!({})).await["result"]["pid"],
+        other.pid
+    );
 }
 
 #[tokio::test]
