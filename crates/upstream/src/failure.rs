@@ -2,8 +2,8 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Refused, json_rpc_refusal};
-use gatewright_wire::{Id, Version, code, error_body};
-use http::{HeaderValue, Response, Uri, header};
+use gatewright_wire::{Era, Id, Version, code, error_body};
+use http::{HeaderValue, Response, StatusCode, Uri, header};
 use serde_json::json;
 
 /// How a relay fails. What the server itself said is never part of it.
@@ -125,9 +125,13 @@ impl Failure {
     }
 
     /// As an answer of its own.
-    pub(crate) fn answer(&self, id: Option<&Id>) -> Response<AnswerBody> {
+    pub(crate) fn answer(&self, id: Option<&Id>, era: Era) -> Response<AnswerBody> {
         let data = self.data();
-        let status = code::status(self.code());
+        let status = match (self, era) {
+            // In the legacy era 404 is for sessions that there are not.
+            (Self::Stateless, Era::Legacy) => StatusCode::OK,
+            _ => code::status(self.code()),
+        };
         let mut answer = json_rpc_refusal(
             status,
             self.refused(),

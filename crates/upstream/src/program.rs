@@ -5,10 +5,12 @@ use std::{
     time::Duration,
 };
 
-/// Bounds on what one child process may use. What is `None` stays as the gateway itself has it; core dumps are never
-/// written, since the credential is in the process's memory.
+/// Bounds on what one child process may use. What is `None` stays as the gateway itself has it; core dumps are switched
+/// off, since the credential is in the process's memory.
 ///
-/// They are set on the process right after it has started. Linux only: elsewhere a program with limits is not started.
+/// They are set on the process right after it has started, and a program whose limits cannot be set does not stay
+/// started. Linux only; for children that run [as another user](Program::as_user) the gateway needs `CAP_SYS_RESOURCE`, and
+/// without it such children write core dumps unless the gateway itself may not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceLimits {

@@ -290,7 +290,7 @@ impl Service<Request<Permitted>> for Upstream {
                     // The id of a response belongs to the server's own requests.
                     let call = permitted.call();
                     let id = call.id().filter(|_| call.kind() == CallKind::Request);
-                    Ok(failure.answer(id))
+                    Ok(failure.answer(id, call.era()))
                 }
             }
         })

@@ -86,24 +86,24 @@ impl Lines {
 pub fn line(message: &[u8]) -> Bytes {
     let mut line = Vec::with_capacity(message.len() + 1);
     let mut rest = message;
-    while let Some((first, behind)) = rest.split_first() {
-        let escape = match rest {
-            [0xe2, 0x80, 0xa8, ..] => Some((r"\u2028", 3)),
-            [0xe2, 0x80, 0xa9, ..] => Some((r"\u2029", 3)),
-            [0xc2, 0x85, ..] => Some((r"\u0085", 2)),
-            _ => None,
+    let special = |byte: &u8| matches!(byte, b'\n' | b'\r' | 0xc2 | 0xe2);
+    while let Some((plain, found)) = rest
+        .iter()
+        .position(special)
+        .and_then(|at| rest.split_at_checked(at))
+    {
+        line.extend_from_slice(plain);
+        let (stands_for_it, len): (&[u8], usize) = match found {
+            [b'\n' | b'\r', ..] => (b" ", 1),
+            [0xe2, 0x80, 0xa8, ..] => (br"\u2028", 3),
+            [0xe2, 0x80, 0xa9, ..] => (br"\u2029", 3),
+            [0xc2, 0x85, ..] => (br"\u0085", 2),
+            other => (other.get(..1).unwrap_or_default(), 1),
         };
-        if let Some((escape, len)) = escape {
-            line.extend_from_slice(escape.as_bytes());
-            rest = rest.get(len..).unwrap_or_default();
-            continue;
-        }
-        line.push(match first {
-            b'\n' | b'\r' => b' ',
-            byte => *byte,
-        });
-        rest = behind;
+        line.extend_from_slice(stands_for_it);
+        rest = found.get(len..).unwrap_or_default();
     }
+    line.extend_from_slice(rest);
     line.push(b'\n');
     line.into()
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     era::{self, Spoken},
     failure::Failure,
-    target::Target,
+    target::{EraSetting, Target},
 };
 
 /// What ends the legacy handshake.
@@ -23,23 +23,19 @@ const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initiali
 const OF_ONE: &[&str] = &["logging", "tasks"];
 const OF_ONE_IN: &[&str] = &["subscribe", "listChanged"];
 
-/// As a modern server. Unless its era is known it is probed: a legacy server could carry out, under other rules, what no
-/// handshake has prepared it for (2026-07-28, stdio, Backward Compatibility).
+/// As a modern server. Unless its era is configured it is asked, each new child again: a legacy server could carry out,
+/// under other rules, what no handshake has prepared it for (2026-07-28, stdio, Backward Compatibility).
 pub(crate) async fn modern(
     link: Arc<Link>,
     target: &Target,
     audience: Audience,
 ) -> Result<(), Failure> {
-    let spoken = match era::known(target) {
-        Some(spoken) => spoken,
-        None => {
-            let spoken = probe(&link, target).await?;
-            target.memory.remember(&spoken);
-            spoken
+    if target.era() == EraSetting::Probe {
+        let spoken = probe(&link, target).await?;
+        target.memory.remember(&spoken);
+        if spoken == Spoken::Legacy {
+            return Err(Failure::LegacyOnly);
         }
-    };
-    if spoken == Spoken::Legacy {
-        return Err(Failure::LegacyOnly);
     }
     link.is_known_as(Known {
         era: Era::Modern,

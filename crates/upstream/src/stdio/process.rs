@@ -3,7 +3,10 @@
 use std::{fmt, io, process::Stdio, time::Duration};
 
 use gatewright_core::Secret;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process_group},
+};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::program::{Program, ResourceLimits};
@@ -130,9 +133,12 @@ struct Group {
 
 impl Group {
     fn signal(&self, signal: Signal) {
-        // An error means that nobody is left in the group.
-        if kill_process_group(self.leader, signal).is_err() {
-            tracing::trace!("a process group is empty");
+        match kill_process_group(self.leader, signal) {
+            // Nobody is left in the group.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => {
+                tracing::error!(process = self.leader.as_raw_pid(), %error, "a child cannot be ended");
+            }
         }
     }
 }
@@ -149,21 +155,28 @@ impl Drop for Group {
 fn limit(leader: Pid, limits: ResourceLimits) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, prlimit};
 
-    let all = [
-        (Resource::Core, Some(0)),
+    let set = |resource, most| {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Some(leader), resource, limit)
+    };
+    match set(Resource::Core, 0) {
+        Ok(_) => {}
+        // Another user's process: what it inherits from the gateway must do.
+        Err(Errno::PERM) => tracing::debug!("core dumps of a child cannot be switched off"),
+        Err(error) => return Err(error.into()),
+    }
+    for (resource, most) in [
         (Resource::As, limits.memory),
         (Resource::Cpu, limits.cpu_seconds),
         (Resource::Nofile, limits.open_files),
         (Resource::Nproc, limits.processes),
         (Resource::Fsize, limits.file_size),
-    ];
-    for (resource, most) in all {
-        if most.is_some() {
-            let limit = Rlimit {
-                current: most,
-                maximum: most,
-            };
-            prlimit(Some(leader), resource, limit)?;
+    ] {
+        if let Some(most) = most {
+            set(resource, most)?;
         }
     }
     Ok(())

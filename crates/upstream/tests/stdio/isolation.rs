@@ -6,7 +6,7 @@ use gatewright_core::{
     CredentialForm, CredentialOwner, Route, Secret, ServerName, TenantId, UpstreamAuth,
 };
 use gatewright_egress::Egress;
-use gatewright_upstream::{EraSetting, ResourceLimits, Target, Targets, Upstream};
+use gatewright_upstream::{EraSetting, Program, ResourceLimits, Target, Targets, Upstream};
 use serde_json::{Value, json};
 
 use crate::support::{Caller, Gate, Watch, call, key, modern_at, target, upstream};
@@ -97,6 +97,23 @@ async fn resources_are_limited_and_no_core_is_written() {
     assert_eq!(limit("Max open files"), ["77", "77"]);
     assert_eq!(limit("Max file size"), ["1000000", "1000000"]);
     assert_eq!(limit("Max core file size"), ["0", "0"]);
+}
+
+#[tokio::test]
+async fn a_child_runs_as_the_user_that_is_configured_or_not_at_all() {
+    // It answers the first call, whose id it knows.
+    let answer = r#"read -r line; printf '{"jsonrpc":"2.0","id":1,"result":"%s"}\n' "$(id -u) $(id -g) $(id -G)"; read -r line"#;
+    let program = Program::new("/bin/sh")
+        .with_arguments(["-c", answer])
+        .as_user(54321, 54322);
+    let answer = Caller::new(&modern_at(program), "ann")
+        .tool("echo", json!({}))
+        .await;
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(answer["result"], "54321 54322 54322", "{answer}");
+    } else {
+        assert_eq!(crate::support::code(&answer), 5502);
+    }
 }
 
 #[tokio::test]

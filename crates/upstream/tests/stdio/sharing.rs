@@ -120,7 +120,9 @@ async fn what_would_be_kept_for_one_caller_is_refused() {
     for method in ["logging/setLevel", "tasks/list"] {
         let message =
             json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": {"level": "debug"}});
-        let (_, answer) = ann.says(&message).await;
+        let (status, answer) = ann.says(&message).await;
+        // 404 would be for a session.
+        assert_eq!(status, 200);
         assert_eq!(
             (&answer["id"], code(&answer)),
             (&json!(7), -32601),
