@@ -64,7 +64,7 @@ impl Default for ChildLimits {
 /// How the child processes of a server are started, and how long they live.
 ///
 /// A child inherits nothing of the gateway's environment. It gets `PATH`, `HOME` and `LANG` as below, what
-/// [`environment`](Self::environment) adds or replaces, and the caller's credential where its form says so. It leads a
+/// [`with_variable`](Self::with_variable) adds or replaces, and the caller's credential where its form says so. It leads a
 /// process group of its own, which ends with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {

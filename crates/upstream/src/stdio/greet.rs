@@ -57,7 +57,11 @@ async fn probe(link: &Arc<Link>, target: &Target) -> Result<Spoken, Failure> {
 }
 
 /// As a legacy server without state, on behalf of all callers: the gateway itself is the client, without capabilities.
-pub(crate) async fn for_callers(link: Arc<Link>, version: Version) -> Result<(), Failure> {
+pub(crate) async fn for_callers(
+    link: Arc<Link>,
+    target: &Target,
+    version: Version,
+) -> Result<(), Failure> {
     let message = serde_json::json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": {
@@ -67,8 +71,12 @@ pub(crate) async fn for_callers(link: Arc<Link>, version: Version) -> Result<(),
         },
     });
     let answer = ask(&link, message.to_string().as_bytes()).await?;
-    let result = opened(&answer)?;
-    let greeting = shared(result);
+    if !is_result(&answer)
+        && let Some(failure) = refused(&link, target, &answer).await
+    {
+        return Err(failure);
+    }
+    let greeting = shared(opened(&answer)?);
     link.send(INITIALIZED).await?;
     link.is_known_as(Known {
         era: Era::Legacy,
@@ -117,17 +125,37 @@ pub(crate) async fn ask(link: &Arc<Link>, message: &[u8]) -> Result<Bytes, Failu
 }
 
 /// The result of an `initialize` that was taken.
-pub(crate) fn opened(answer: &Bytes) -> Result<&str, Failure> {
+fn opened(answer: &Bytes) -> Result<&str, Failure> {
     let text = std::str::from_utf8(answer).unwrap_or_default();
     match json::member(text, "result") {
         Some(result) if json::member(result, "protocolVersion").is_some() => Ok(result),
         Some(_) => Err(Failure::Protocol("it opened no session")),
-        None => Err(modern_only(text).unwrap_or(Failure::Protocol("it refused `initialize`"))),
+        None => Err(Failure::Protocol("it refused `initialize`")),
+    }
+}
+
+/// Why `initialize` was refused, where the reason is that there is no version to agree on.
+pub(crate) async fn refused(link: &Arc<Link>, target: &Target, answer: &[u8]) -> Option<Failure> {
+    let text = std::str::from_utf8(answer).unwrap_or_default();
+    if let Some(failure) = modern_only(text) {
+        return Some(failure);
+    }
+    let spoken = match era::known(target) {
+        Some(spoken) => spoken,
+        None => {
+            let spoken = probe(link, target).await.ok()?;
+            target.memory.remember(&spoken);
+            spoken
+        }
+    };
+    match spoken {
+        Spoken::Modern { supported } => only_modern(supported),
+        Spoken::Legacy => None,
     }
 }
 
 /// What a refusal of `initialize` says of a server that names its versions.
-pub(crate) fn modern_only(text: &str) -> Option<Failure> {
+fn modern_only(text: &str) -> Option<Failure> {
     let error = json::member(text, "error")?;
     let names = json::pointer(error, &["data", "supported"]);
     let supported: Vec<String> = names
@@ -149,7 +177,7 @@ pub(crate) fn modern_only(text: &str) -> Option<Failure> {
 }
 
 /// What is said where no version is left that `initialize` could agree on.
-pub(crate) fn only_modern(supported: Arc<[String]>) -> Option<Failure> {
+fn only_modern(supported: Arc<[String]>) -> Option<Failure> {
     let legacy = |name: &String| Version::parse(name).is_some_and(|it| it.era() == Era::Legacy);
     (!supported.iter().any(legacy)).then_some(Failure::ModernOnly { supported })
 }
@@ -214,8 +242,11 @@ mod tests {
         let refusal = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"m","data":{"supported":["2026-07-28"]}}}"#,
         );
+        let text = std::str::from_utf8(&refusal).unwrap();
         let supported = ["2026-07-28".to_owned()].into();
-        assert_eq!(opened(&refusal), Err(Failure::ModernOnly { supported }));
+        assert_eq!(modern_only(text), Some(Failure::ModernOnly { supported }));
+        let both = text.replace("[\"2026", "[\"2025-11-25\",\"2026");
+        assert_eq!(modern_only(&both), None);
         let other = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"m"}}"#,
         );

@@ -97,7 +97,9 @@ impl Relay<'_> {
         let start = asked.start(&place);
         let link = self
             .children
-            .at(&start, |link| greet::for_callers(link, version))
+            .at(&start, |link| {
+                greet::for_callers(link, asked.target, version)
+            })
             .await?;
         if opens {
             return greeting(&link, call);
@@ -170,12 +172,8 @@ impl Relay<'_> {
         let message = self.within(greet::ask(&link, call.bytes())).await;
         let message = message.inspect_err(|failure| self.children.ungreeted(&start, failure))?;
         if !greet::is_result(&message) {
-            let text = std::str::from_utf8(&message).unwrap_or_default();
-            let known = match era::known(asked.target) {
-                Some(Spoken::Modern { supported }) => greet::only_modern(supported),
-                _ => greet::modern_only(text),
-            };
-            return known.map_or_else(|| Ok(answer::whole(message.clone(), Era::Legacy)), Err);
+            let why = greet::refused(&link, asked.target, &message).await;
+            return why.map_or_else(|| Ok(answer::whole(message.clone(), Era::Legacy)), Err);
         }
         let session = Session::new(call.bytes().clone());
         let session = Arc::new(session);

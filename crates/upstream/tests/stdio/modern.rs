@@ -1,6 +1,6 @@
 //! Children of the modern era.
 
-use gatewright_upstream::EraSetting;
+use gatewright_upstream::{EraSetting, Sharing};
 use serde_json::json;
 
 use crate::support::{Caller, Events, Watch, code, modern_at, soon, target, upstream};
@@ -195,12 +195,18 @@ async fn a_legacy_server_may_answer_the_probe_with_silence() {
 #[tokio::test]
 async fn initialize_at_a_modern_only_server_names_its_versions() {
     let watch = Watch::start().await;
-    for era in [EraSetting::Probe, EraSetting::Modern] {
-        let upstream = upstream(target(watch.program(["--modern"])).with_era(era));
-        let ann = Caller::new(&upstream, "ann");
-        let (status, answer) = ann.says(&crate::support::initialize("2025-11-25")).await;
-        assert_eq!((status.as_u16(), code(&answer)), (400, -32602));
-        assert_eq!(answer["error"]["data"]["supported"], json!(["2026-07-28"]));
+    for (arguments, era) in [
+        (["--modern", ""], EraSetting::Probe),
+        (["--modern", "--terse"], EraSetting::Probe),
+        (["--modern", ""], EraSetting::Modern),
+    ] {
+        for sharing in [Sharing::Separate, Sharing::Stateless] {
+            let program = watch.program(arguments).with_sharing(sharing);
+            let ann = Caller::new(&upstream(target(program).with_era(era)), "ann");
+            let (status, answer) = ann.says(&crate::support::initialize("2025-11-25")).await;
+            assert_eq!((status.as_u16(), code(&answer)), (400, -32602));
+            assert_eq!(answer["error"]["data"]["supported"], json!(["2026-07-28"]));
+        }
     }
     soon(watch.child()).await.dies().await;
 }
