@@ -53,6 +53,7 @@ mod route;
 mod sealer;
 mod secret;
 mod subjects;
+mod withdrawal;
 
 pub use answer::{AnswerBody, BoxError, Refused, Standing, json_rpc_refusal, miswired};
 pub use authenticate::{
@@ -78,3 +79,4 @@ pub use route::{AuditClass, InvalidRoute, Profile, Route, ScopeRule, UnknownMeth
 pub use sealer::{OpenError, Purpose, SealError, Sealer};
 pub use secret::{Secret, SecretBytes};
 pub use subjects::{AnyIdentified, Membership, Status, Subjects};
+pub use withdrawal::Withdrawal;

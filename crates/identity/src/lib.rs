@@ -44,8 +44,8 @@
 //! **Reads** the `Route`, which [`RouteLayer`] adds, and headers. Never the body.
 //!
 //! **Adds** the [`Route`](gatewright_core::Route) and the [`Principal`](gatewright_core::Principal); notes both in the
-//! [`Draft`](gatewright_core::Draft), if there is one. An answer that stays open ends when its caller is switched off, a
-//! standing stream also when the credential ends.
+//! [`Draft`](gatewright_core::Draft), if there is one. An answer that stays open ends when its caller is switched off or
+//! the credential is withdrawn, a standing stream also when the credential ends.
 //!
 //! **Refuses** unknown endpoints (404), requests without a good credential (401 with a challenge by RFC 9728, on every
 //! HTTP method), with two credentials or one in the query (400), and with one that cannot be checked now (503).

@@ -3,9 +3,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
-use gatewright_core::Timestamp;
+use gatewright_core::{Timestamp, Withdrawal};
+use tokio_util::sync::CancellationToken;
 
-use super::{ApiKeyId, ApiKeyRecord};
+use super::{ApiKeyId, ApiKeyRecord, KeyHolder};
 
 /// Why a key is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub(crate) struct Key {
     pub(crate) record: ApiKeyRecord,
     /// What stands for the OAuth client of other credentials.
     pub(crate) client_id: Arc<str>,
+    /// Ends what is open on the key.
+    pub(crate) withdrawal: Withdrawal,
+    cut: CancellationToken,
     revoked: AtomicBool,
     last_used: AtomicI64,
     /// Whether it waits for its last use to be written.
@@ -36,7 +40,11 @@ const NEVER: i64 = i64::MIN;
 impl Key {
     pub(crate) fn entry(record: ApiKeyRecord) -> (ApiKeyId, Arc<Self>) {
         let last_used = record.last_used_at.map_or(NEVER, Timestamp::millis);
+        let cut = CancellationToken::new();
+        let waited = cut.clone();
         let key = Self {
+            withdrawal: Withdrawal::new(move || waited.clone().cancelled_owned()),
+            cut,
             client_id: format!("api-key:{}", record.id).into(),
             revoked: AtomicBool::new(record.revoked_at.is_some()),
             last_used: AtomicI64::new(last_used),
@@ -46,13 +54,25 @@ impl Key {
         (key.record.id.clone(), Arc::new(key))
     }
 
-    /// The same key, revoked. Whoever holds the one of before sees it too.
+    /// The same key, revoked. Whoever holds the one of before sees it too, and what is open on it ends.
     pub(crate) fn revoked(&self, at: Timestamp) -> Arc<Self> {
         self.revoked.store(true, Ordering::Release);
         let mut record = self.shown();
         record.revoked_at.get_or_insert(at);
+        self.cut.cancel();
         let (_, key) = Self::entry(record);
         key
+    }
+
+    /// The same key, on which nothing is open any more.
+    pub(crate) fn cleared(&self) -> Arc<Self> {
+        self.cut.cancel();
+        let (_, key) = Self::entry(self.shown());
+        key
+    }
+
+    pub(crate) fn is_a_persons(&self) -> bool {
+        matches!(self.record.holder, KeyHolder::User(_))
     }
 
     pub(crate) fn is_revoked(&self) -> bool {

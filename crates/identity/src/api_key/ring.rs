@@ -38,7 +38,8 @@ pub enum RevokeApiKeyError {
 
 /// The API keys of some tenants, all in memory: no request waits for the storage. Clones are the same ring.
 ///
-/// Keys that are made or revoked through the ring are taken or refused in the next request.
+/// Keys that are made or revoked through the ring are taken or refused in the next request; what is open on a key ends when
+/// it is revoked.
 #[derive(Clone)]
 pub struct ApiKeyRing(Arc<Inner>);
 
@@ -99,9 +100,18 @@ impl ApiKeyRing {
         Ok(())
     }
 
-    /// The tenants that have keys for people, and no others from now on: those that people have are refused elsewhere.
+    /// The tenants that have keys for people, and no others from now on: elsewhere those that people have are refused, and
+    /// what is open on them ends.
     pub fn allow_people(&self, tenants: impl IntoIterator<Item = TenantId>) {
-        self.0.people.store(Arc::new(tenants.into_iter().collect()));
+        let allowed: Arc<HashSet<TenantId>> = Arc::new(tenants.into_iter().collect());
+        let before = self.0.people.swap(Arc::clone(&allowed));
+        self.0.write(|tenants| {
+            for tenant in before.difference(&allowed) {
+                let keys = tenants.get_mut(tenant).into_iter().flatten();
+                let peoples = keys.filter(|(_, key)| key.is_a_persons());
+                peoples.for_each(|(_, key)| *key = key.cleared());
+            }
+        });
     }
 
     /// The tasks that changes run in: a change that began is finished also when whoever asked for it has gone. A process
@@ -276,8 +286,7 @@ impl ApiKeyRing {
         if !record.servers.iter().any(|pattern| pattern.matches(server)) {
             return Err(UnfitKey::OtherServer);
         }
-        let is_persons = matches!(record.holder, KeyHolder::User(_));
-        if is_persons && !self.0.people.load().contains(tenant) {
+        if key.is_a_persons() && !self.0.people.load().contains(tenant) {
             return Err(UnfitKey::PeopleOff);
         }
         key.used(now);

@@ -244,6 +244,38 @@ async fn a_key_ends_and_is_revoked_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_open_on_a_key_ends_with_it_and_with_no_other() {
+    let (ring, ..) = ring().await;
+    ring.allow_people([acme()]);
+    let withdrawn = async |key: &IssuedApiKey| {
+        let principal = asked(&ring, &parts(&key.text)).await.unwrap();
+        principal.withdrawal().unwrap().clone()
+    };
+    let (kept, lost) = (issued(&ring).await, issued(&ring).await);
+    let person = new(KeyHolder::User(Subject::new("idp", "ann")), &["*"]);
+    let person = ring.create(&acme(), person).await.unwrap();
+    let mut keeps = withdrawn(&kept).await.wait();
+    let loses = withdrawn(&lost).await.wait();
+    let peoples = withdrawn(&person).await.wait();
+
+    ring.revoke(&acme(), &lost.id).await.unwrap();
+    loses.await;
+    ring.allow_people([]);
+    peoples.await;
+    let pending = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(keeps.as_mut().poll(context).is_pending())
+    });
+    assert!(pending.await, "the agent's key is as it was");
+    // Allowed again, it is good again.
+    ring.allow_people([acme()]);
+    let mut again = withdrawn(&person).await.wait();
+    let pending = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(again.as_mut().poll(context).is_pending())
+    });
+    assert!(pending.await);
+}
+
+#[tokio::test]
 async fn a_key_is_refused_also_where_that_cannot_be_stored() {
     let (ring, memory, _) = ring().await;
     let key = issued(&ring).await;
