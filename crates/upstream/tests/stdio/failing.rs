@@ -282,9 +282,13 @@ async fn what_it_complains_of_is_logged_without_its_credential() {
     ann.tool("die", json!({})).await;
     watch.child().await.dies().await;
     ann.upstream().close(Duration::from_secs(30)).await;
+    let nowhere = modern_at(Program::new("/no/such/program").with_variable("OTHER", "planted"));
+    let start = Caller::new(&nowhere, "ann").with(key(1, "planted-key"));
+    assert_eq!(code(&start.tool("echo", json!({})).await), 5502);
     let logged = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("key is [redacted]"), "{logged}");
     assert!(logged.contains("u{1b}[31mit hurts"), "{logged}");
+    assert!(logged.contains("cannot be started"), "{logged}");
     assert!(!logged.contains("planted"), "{logged}");
     let lines: Vec<Value> = logged
         .lines()
