@@ -4,6 +4,7 @@
     reason = "a command-line tool reports on standard output"
 )]
 
+mod bench;
 mod cargo;
 mod deps;
 mod e2e;
@@ -37,6 +38,8 @@ enum Task {
     Tidy,
     /// The allowed dependencies between the workspace's crates, and on others
     Deps,
+    /// What the gateway costs, beside a plain proxy (not part of `test`)
+    Bench(bench::Options),
     /// Official MCP clients and servers, and a real OpenID provider, through the gateway
     E2e(e2e::Options),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Ci => steps::ci(),
         Task::Tidy => tidy::run(),
         Task::Deps => deps::run(),
+        Task::Bench(options) => bench::run(&options),
         Task::E2e(options) => e2e::run(&options),
     };
     match outcome {

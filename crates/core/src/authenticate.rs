@@ -83,6 +83,9 @@ pub enum AuthenticateError {
     /// The credential ended before this moment; a resolver should have seen it, a cached answer may not.
     #[error("the credential has expired")]
     Expired,
+    /// The credential was withdrawn while the request was under way.
+    #[error("the credential was withdrawn")]
+    Withdrawn,
     /// No [`Route`] in the request: the stack is wired wrongly.
     #[error("no route in the request")]
     NoRoute,

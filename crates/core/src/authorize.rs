@@ -25,6 +25,17 @@ pub struct Obligation {
     pub value: String,
 }
 
+impl Obligation {
+    /// `name` is asked, with this value.
+    #[must_use]
+    pub fn new(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+}
+
 /// What would cure a refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

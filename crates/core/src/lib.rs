@@ -45,6 +45,7 @@ mod authenticate;
 mod authorize;
 mod call;
 mod clock;
+mod credential;
 mod draft;
 mod ids;
 mod principal;
@@ -52,6 +53,7 @@ mod route;
 mod sealer;
 mod secret;
 mod subjects;
+mod withdrawal;
 
 pub use answer::{AnswerBody, BoxError, Refused, Standing, json_rpc_refusal, miswired};
 pub use authenticate::{
@@ -63,6 +65,10 @@ pub use authorize::{
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use credential::{
+    CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,
+    UpstreamAuth,
+};
 pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
 /// have no edge to the codec, and there is one place that refuses duplicate member names (invariant 14).
@@ -73,3 +79,4 @@ pub use route::{AuditClass, InvalidRoute, Profile, Route, ScopeRule, UnknownMeth
 pub use sealer::{OpenError, Purpose, SealError, Sealer};
 pub use secret::{Secret, SecretBytes};
 pub use subjects::{AnyIdentified, Membership, Status, Subjects};
+pub use withdrawal::Withdrawal;

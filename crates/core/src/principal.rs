@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use crate::{Membership, Route, TenantId, Timestamp};
+use crate::{Membership, Route, TenantId, Timestamp, Withdrawal};
 
 /// The stable key of a user or an agent: who vouches for it, and its name there.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -193,6 +193,8 @@ impl Who {
 pub enum Method {
     /// A signed access token (RFC 9068 or an issuer's own JWT form).
     AccessToken,
+    /// A key that this installation issued.
+    ApiKey,
     /// Whatever the embedding service does by itself.
     External,
 }
@@ -203,6 +205,7 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessToken => "access-token",
+            Self::ApiKey => "api-key",
             Self::External => "external",
         }
     }
@@ -226,6 +229,8 @@ pub struct Identity {
     pub acr: Option<Arc<str>>,
     /// When the credential ends; standing streams end then.
     pub expires_at: Option<Timestamp>,
+    /// Where the credential can be withdrawn before that: whatever is open on it ends then.
+    pub withdrawal: Option<Withdrawal>,
 }
 
 impl Identity {
@@ -238,6 +243,7 @@ impl Identity {
             authenticated_at: None,
             acr: None,
             expires_at: None,
+            withdrawal: None,
         }
     }
 
@@ -350,6 +356,12 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.identity.expires_at
+    }
+
+    /// Completes when the credential is withdrawn before its end, where that can be.
+    #[must_use]
+    pub fn withdrawal(&self) -> Option<&Withdrawal> {
+        self.0.identity.withdrawal.as_ref()
     }
 
     /// A stable text for who acts: the key that sessions and caches are bound to (invariant 6).

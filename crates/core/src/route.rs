@@ -72,6 +72,8 @@ pub struct Profile {
     pub unknown_methods: UnknownMethods,
     /// Scopes that tokens must have, by call.
     pub scopes: Vec<ScopeRule>,
+    /// How the server gets its credential.
+    pub credential: crate::CredentialRule,
     /// Issuers whose tokens the route takes: `authorization_servers` of its metadata (RFC 9728 §2).
     pub authorization_servers: Vec<String>,
     /// A name for people, `resource_name` of its metadata.

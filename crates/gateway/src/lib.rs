@@ -6,7 +6,6 @@ mod directory;
 mod edge;
 mod health;
 mod issuers;
-mod keys;
 mod metrics;
 mod quickstart;
 mod routing;
@@ -15,5 +14,6 @@ pub mod serve;
 mod stack;
 
 pub use edge::LoadCertificateError;
+use gatewright_vault::key_file as keys;
 pub use keys::OpenKeyError;
 pub use sealer::FileSealer;

@@ -160,7 +160,7 @@ fn target(server: &Server, settings: &Settings) -> Result<Target, InvalidRoute> 
 }
 
 fn reaches(target: &Target, server: &Server, settings: &Settings) -> bool {
-    *target.url() == server.url.as_str()
+    target.url().is_some_and(|url| *url == server.url.as_str())
         && target.era() == server.era
         && target.timeouts() == server.timeouts
         && target.max_response() == settings.limits.answer_bytes
@@ -223,11 +223,11 @@ mod tests {
             ["https://acme.example"]
         );
         assert_eq!(
-            *routing.target(&acme).unwrap().url(),
+            *routing.target(&acme).unwrap().url().unwrap(),
             "https://mcp.acme.example/"
         );
         assert_eq!(
-            *routing.target(&own).unwrap().url(),
+            *routing.target(&own).unwrap().url().unwrap(),
             "https://b.example/mcp"
         );
         for path in [

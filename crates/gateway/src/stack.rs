@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use gatewright_audit::{AuditLayer, RecordLayer, SegmentFiles};
-use gatewright_core::{AnswerBody, Sealer};
+use gatewright_core::{AnswerBody, Permitted, Sealer, UpstreamAuth};
 use gatewright_egress::Egress;
 use gatewright_identity::{IdentityLayer, JwtResolver, RouteLayer};
 use gatewright_mcp::{EnvelopeLayer, SessionLayer};
@@ -71,6 +71,11 @@ pub(crate) fn stack(
         .layer(SessionLayer::new(sealer))
         // Decides on the call as the server will receive it; on the way back filters what the server says.
         .layer(PolicyLayer::new(engines).answer_limit(settings.limits.answer_bytes))
+        // No server has a credential configured: that is said, since nothing goes up before it is known as whom.
+        .map_request(|mut request: Request<Permitted>| {
+            request.extensions_mut().insert(UpstreamAuth::none());
+            request
+        })
         // Last before the server: only what was permitted is admitted, and nothing goes up that is not in the log.
         .layer(RecordLayer::new(log))
         .service(upstream)

@@ -13,6 +13,7 @@ pub(crate) fn refused(error: &AuthenticateError) -> Refused {
         AuthenticateError::Rejected(rejection) => rejection.code,
         AuthenticateError::Disabled(_) => "disabled",
         AuthenticateError::Expired => "expired",
+        AuthenticateError::Withdrawn => "withdrawn",
         AuthenticateError::NoRoute => "miswired",
         // A reason of a kind that this layer does not know is a refusal.
         _ => "refused",

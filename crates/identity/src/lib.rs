@@ -2,8 +2,9 @@
 //!
 //! Whoever calls has to prove who they are before anything else is looked at, on every request, and a credential that is
 //! not for this very endpoint proves nothing. The layers know no kind of credential: a [`Resolver`](gatewright_core::Resolver)
-//! does. [`JwtResolver`] takes JWT access tokens of configured issuers, [`Chain`] puts several resolvers in order, and a
-//! closure ([`resolver_fn`](gatewright_core::resolver_fn)) asks whatever a service has already.
+//! does. [`JwtResolver`] takes JWT access tokens of configured issuers, [`ApiKeyResolver`] keys that this installation
+//! issued, [`Chain`] puts several resolvers in order, and a closure ([`resolver_fn`](gatewright_core::resolver_fn)) asks
+//! whatever a service has already.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -43,8 +44,8 @@
 //! **Reads** the `Route`, which [`RouteLayer`] adds, and headers. Never the body.
 //!
 //! **Adds** the [`Route`](gatewright_core::Route) and the [`Principal`](gatewright_core::Principal); notes both in the
-//! [`Draft`](gatewright_core::Draft), if there is one. An answer that stays open ends when its caller is switched off, a
-//! standing stream also when the credential ends.
+//! [`Draft`](gatewright_core::Draft), if there is one. An answer that stays open ends when its caller is switched off or
+//! the credential is withdrawn, a standing stream also when the credential ends.
 //!
 //! **Refuses** unknown endpoints (404), requests without a good credential (401 with a challenge by RFC 9728, on every
 //! HTTP method), with two credentials or one in the query (400), and with one that cannot be checked now (503).
@@ -52,6 +53,7 @@
 //!
 //! **Fails** closed: without a `Route` it answers 500, and an issuer whose keys cannot be had lets nobody in.
 
+mod api_key;
 mod chain;
 mod challenge;
 mod cors;
@@ -65,6 +67,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use api_key::{
+    ApiKeyId, ApiKeyRecord, ApiKeyResolver, ApiKeyRing, ApiKeys, ApiKeysError, CreateApiKeyError,
+    InvalidApiKeyId, IssuedApiKey, KeyHolder, KeyMac, MacKey, MacKeys, NewApiKey,
+    RevokeApiKeyError,
+};
 pub use chain::Chain;
 pub use jwt::{DiscoverIssuerError, InvalidIssuer, JwtResolver, MapClaimsError, TrustedIssuer};
 pub use layer::IdentityLayer;

@@ -1,4 +1,5 @@
-//! How long an answer may stay open: until its caller is switched off, and a standing stream until the credential ends.
+//! How long an answer may stay open: until its caller is switched off or the credential is withdrawn, and a standing stream
+//! until the credential ends.
 
 use std::{
     future::Future,
@@ -10,7 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, BoxError, Clock, Principal, Standing, Subject, Subjects, Timestamp,
+    AnswerBody, AuthenticateError, BoxError, Clock, Principal, Standing, Subject, Subjects,
+    Timestamp, Withdrawal,
 };
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -20,6 +22,7 @@ use tokio::time::{Sleep, sleep};
 pub(crate) struct Lifetime {
     subject: Subject,
     disabled: Pin<Box<dyn Future<Output = ()> + Send>>,
+    withdrawn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     expires_at: Option<Timestamp>,
     clock: Arc<dyn Clock>,
 }
@@ -41,15 +44,24 @@ impl Lifetime {
                 .into_iter()
                 .next()
                 .unwrap_or_else(|| Subject::new("", "")),
+            withdrawn: principal.withdrawal().map(Withdrawal::wait),
             expires_at: principal.expires_at(),
             clock,
         }
     }
 
-    /// Ready once one of the principal's subjects is switched off.
-    pub(crate) fn poll_disabled(&mut self, context: &mut Context<'_>) -> Poll<Subject> {
-        ready!(self.disabled.as_mut().poll(context));
-        Poll::Ready(self.subject.clone())
+    /// Ready once one of the principal's subjects is switched off, or the credential is withdrawn. Nobody asks again then.
+    pub(crate) fn poll_cut(&mut self, context: &mut Context<'_>) -> Poll<AuthenticateError> {
+        if self.disabled.as_mut().poll(context).is_ready() {
+            return Poll::Ready(AuthenticateError::Disabled(self.subject.clone()));
+        }
+        match &mut self.withdrawn {
+            Some(withdrawn) => {
+                ready!(withdrawn.as_mut().poll(context));
+                Poll::Ready(AuthenticateError::Withdrawn)
+            }
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -138,12 +150,10 @@ impl Body for Bounded {
         if this.ended {
             return Poll::Ready(None);
         }
-        if this.lifetime.poll_disabled(context).is_ready() {
+        if let Poll::Ready(cut) = this.lifetime.poll_cut(context) {
             this.end();
             // A stream that stands has no last message. An answer would seem whole, so it breaks off.
-            return Poll::Ready(
-                (!this.is_standing).then(|| Err("the caller was switched off".into())),
-            );
+            return Poll::Ready((!this.is_standing).then(|| Err(cut.into())));
         }
         if let Some(end) = &mut this.end
             && end.poll(context, &*this.lifetime.clock).is_ready()

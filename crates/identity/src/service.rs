@@ -111,15 +111,12 @@ where
     let mut call = pin!(inner.call(Request::from_parts(parts, body)));
     let answer = poll_fn(|context| match call.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-        Poll::Pending => lifetime.poll_disabled(context).map(Err),
+        Poll::Pending => lifetime.poll_cut(context).map(Err),
     });
     match answer.await {
         Ok(answer) => Ok(lifetime::bounded(answer?, lifetime)),
         // Whoever is switched off meanwhile is not answered; what went upstream for them is cancelled.
-        Err(subject) => {
-            let error = AuthenticateError::Disabled(subject);
-            Ok(refuse(&route, draft.as_ref(), &error))
-        }
+        Err(error) => Ok(refuse(&route, draft.as_ref(), &error)),
     }
 }
 

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use gatewright_core::{
     AnswerBody, BoxError, Clock, Draft, Fault, Identity, Membership, Outcome, Party, Principal,
     ReferenceId, Refused, Rejection, Route, Standing, Status, Subject, Subjects, TenantId,
-    Timestamp, resolver_fn,
+    Timestamp, Withdrawal, resolver_fn,
 };
 use http::{Method, Request, Response, header};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, StreamBody};
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::{IdentityLayer, RouteLayer};
@@ -303,7 +304,33 @@ async fn a_standing_stream_ends_with_the_credential_and_an_answer_may_finish() {
 async fn who_is_switched_off_loses_streams_answers_and_calls_under_way() {
     let switch = Switch::new();
     let layer = layer(Paused(Instant::now())).with_subjects(switch.clone());
-    let ann = || request(Method::POST, &[("x-user", "ann")]);
+    cut_by(layer.clone(), || {
+        switch.0.send_replace(true);
+    })
+    .await;
+    let Ok(next) = stack(layer, service_fn(hello)).oneshot(ann()).await;
+    assert_eq!(next.status(), 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_credential_loses_streams_answers_and_calls_under_way() {
+    let withdrawn = CancellationToken::new();
+    let waited = withdrawn.clone();
+    let withdrawal = Withdrawal::new(move || waited.clone().cancelled_owned());
+    let resolver = resolver_fn(move |_| {
+        let mut identity = Identity::user(Party::new(Subject::new("own", "ann")));
+        identity.withdrawal = Some(withdrawal.clone());
+        Outcome::Identified(Box::new(identity))
+    });
+    cut_by(IdentityLayer::new(resolver), || withdrawn.cancel()).await;
+}
+
+fn ann() -> Request<Empty<Bytes>> {
+    request(Method::POST, &[("x-user", "ann")])
+}
+
+/// Opens a stream, an answer and a call, and sees how each ends.
+async fn cut_by(layer: IdentityLayer<impl gatewright_core::Resolver>, cut: impl FnOnce()) {
     let Ok(stream) = stack(layer.clone(), service_fn(standing))
         .oneshot(ann())
         .await;
@@ -311,14 +338,14 @@ async fn who_is_switched_off_loses_streams_answers_and_calls_under_way() {
         .oneshot(ann())
         .await;
     let never = service_fn(|_| pending());
-    let mut call = Box::pin(stack(layer.clone(), never).oneshot(ann()));
+    let mut call = Box::pin(stack(layer, never).oneshot(ann()));
     std::future::poll_fn(|context: &mut Context<'_>| {
         assert!(call.as_mut().poll(context).is_pending());
         Poll::Ready(())
     })
     .await;
 
-    switch.0.send_replace(true);
+    cut();
     let (mut stream, mut answer) = (stream.into_body(), answer.into_body());
     assert_eq!(end_of(&mut stream).await, Some(true));
     assert_eq!(
@@ -329,8 +356,6 @@ async fn who_is_switched_off_loses_streams_answers_and_calls_under_way() {
     assert!(answer.frame().await.is_none());
     let Ok(cut) = call.await;
     assert_eq!(cut.status(), 401);
-    let Ok(next) = stack(layer, service_fn(hello)).oneshot(ann()).await;
-    assert_eq!(next.status(), 401);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gatewright_wire::{
     Envelope, Era, Id, Kind, Limits, Peer, Version, code, headers as names, json, sse::Scanner,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use tokio::{sync::Mutex, time::Instant};
@@ -58,7 +58,7 @@ pub(crate) struct EraMemory {
 }
 
 impl EraMemory {
-    fn remembered(&self) -> Option<Spoken> {
+    pub(crate) fn remembered(&self) -> Option<Spoken> {
         let verdict = self.verdict.read().unwrap_or_else(PoisonError::into_inner);
         match verdict.as_ref()? {
             (Spoken::Legacy, since) if since.elapsed() > LEGACY_HOLDS => None,
@@ -66,7 +66,7 @@ impl EraMemory {
         }
     }
 
-    fn remember(&self, spoken: &Spoken) {
+    pub(crate) fn remember(&self, spoken: &Spoken) {
         let verdict = Some((spoken.clone(), Instant::now()));
         *self.verdict.write().unwrap_or_else(PoisonError::into_inner) = verdict;
     }
@@ -77,14 +77,24 @@ impl EraMemory {
     }
 }
 
-/// What the server speaks.
-pub(crate) async fn spoken(client: &Client, target: &Target) -> Result<Spoken, Failure> {
+/// What is known of the server's era without asking it.
+pub(crate) fn known(target: &Target) -> Option<Spoken> {
     match target.era() {
-        EraSetting::Legacy => return Ok(Spoken::Legacy),
-        EraSetting::Modern => return Ok(Spoken::modern_only()),
-        EraSetting::Probe => {}
+        EraSetting::Legacy => Some(Spoken::Legacy),
+        EraSetting::Modern => Some(Spoken::modern_only()),
+        EraSetting::Probe => target.memory.remembered(),
     }
-    if let Some(spoken) = target.memory.remembered() {
+}
+
+/// What the server at `url` speaks. It is asked under the caller's credential, since servers may answer nothing
+/// without one; a refusal of the credential says nothing of the era and is not remembered.
+pub(crate) async fn spoken(
+    client: &Client,
+    target: &Target,
+    url: &Uri,
+    credential: Option<&(HeaderName, HeaderValue)>,
+) -> Result<Spoken, Failure> {
+    if let Some(spoken) = known(target) {
         return Ok(spoken);
     }
     // Waiting for another call that asks counts, or a queue of them would wait for ever.
@@ -93,18 +103,22 @@ pub(crate) async fn spoken(client: &Client, target: &Target) -> Result<Spoken, F
         if let Some(spoken) = target.memory.remembered() {
             return Ok(spoken);
         }
-        let spoken = ask(client, target).await?;
+        let spoken = ask(client, url, credential).await?;
         target.memory.remember(&spoken);
         Ok(spoken)
     });
     asked.await.unwrap_or(Err(Failure::Timeout))
 }
 
-async fn ask(client: &Client, target: &Target) -> Result<Spoken, Failure> {
+async fn ask(
+    client: &Client,
+    url: &Uri,
+    credential: Option<&(HeaderName, HeaderValue)>,
+) -> Result<Spoken, Failure> {
     let answer = client
-        .request(discover(target))
+        .request(discover(url, credential))
         .await
-        .map_err(|error| Failure::unreachable(target, &error))?;
+        .map_err(|error| Failure::unreachable(url, &error))?;
     let (parts, body) = answer.into_parts();
     let message = message(&parts.headers, body).await;
     match parts.status {
@@ -122,7 +136,8 @@ async fn ask(client: &Client, target: &Target) -> Result<Spoken, Failure> {
     }
 }
 
-fn discover(target: &Target) -> Request<Full<Bytes>> {
+/// The probe: what a modern server must answer, and no legacy server knows.
+pub(crate) fn question() -> Bytes {
     let version = Version::V2026_07_28.as_str();
     let message = serde_json::json!({
         "jsonrpc": "2.0", "id": 0, "method": "server/discover",
@@ -132,9 +147,14 @@ fn discover(target: &Target) -> Request<Full<Bytes>> {
             "io.modelcontextprotocol/clientInfo": {"name": "gatewright", "version": env!("CARGO_PKG_VERSION")},
         }},
     });
-    let mut request = Request::new(Full::new(Bytes::from(message.to_string())));
+    Bytes::from(message.to_string())
+}
+
+fn discover(url: &Uri, credential: Option<&(HeaderName, HeaderValue)>) -> Request<Full<Bytes>> {
+    let version = Version::V2026_07_28.as_str();
+    let mut request = Request::new(Full::new(question()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.url().clone();
+    *request.uri_mut() = url.clone();
     let fields = request.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     fields.insert(
@@ -150,6 +170,9 @@ fn discover(target: &Target) -> Request<Full<Bytes>> {
         names::MCP_METHOD,
         HeaderValue::from_static("server/discover"),
     );
+    if let Some((name, value)) = credential {
+        fields.insert(name, value.clone());
+    }
     request
 }
 
@@ -188,7 +211,7 @@ fn is_answer(message: &[u8]) -> bool {
 
 /// A result, or an error that only the modern era has, comes from a modern server. Everything else is what a
 /// server says that does not know the method: not one code, but the absence of the modern ones.
-fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
+pub(crate) fn verdict(status: StatusCode, message: Option<&[u8]>) -> Spoken {
     let text = message
         .and_then(|message| std::str::from_utf8(message).ok())
         .unwrap_or_default();

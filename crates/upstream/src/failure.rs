@@ -1,12 +1,10 @@
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, Refused, json_rpc_refusal};
-use gatewright_wire::{Id, Version, code, error_body};
-use http::Response;
+use gatewright_wire::{Era, Id, Version, code, error_body};
+use http::{HeaderValue, Response, StatusCode, Uri, header};
 use serde_json::json;
-
-use crate::target::Target;
 
 /// How a relay fails. What the server itself said is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +23,26 @@ pub(crate) enum Failure {
     LegacyOnly,
     #[error("the server speaks only {}", names(.supported))]
     ModernOnly { supported: Arc<[String]> },
+    #[error("the server's credential is configured in a form that cannot reach it: {0}")]
+    CredentialForm(&'static str),
+    #[error("{0}")]
+    UnfitSecret(&'static str),
+    #[error("the server's process cannot be started")]
+    Start,
+    #[error("the server's process has ended before it answered")]
+    Gone,
+    #[error("the server's process keeps ending; it is started again in {} s", .retry.as_secs().max(1))]
+    Crashing { retry: Duration },
+    #[error("the server's process is being ended")]
+    Ending,
+    #[error("too much is under way at this server: {0}")]
+    Busy(&'static str),
+    #[error("there is no such session: send `initialize` to open one")]
+    NoSession,
+    #[error("this server has sessions: send `initialize` to open one")]
+    SessionNeeded,
+    #[error("this server is shared between its callers and keeps nothing for one of them")]
+    Stateless,
 }
 
 fn names(versions: &[String]) -> String {
@@ -37,13 +55,13 @@ fn names(versions: &[String]) -> String {
 
 impl Failure {
     /// The server cannot be reached. Why is for the operator: it may name addresses that are nobody else's business.
-    pub(crate) fn unreachable(target: &Target, error: &dyn Error) -> Self {
+    pub(crate) fn unreachable(url: &Uri, error: &dyn Error) -> Self {
         let (mut causes, mut next) = (error.to_string(), error.source());
         while let Some(error) = next {
             causes = format!("{causes}: {error}");
             next = error.source();
         }
-        let host = target.url().host().unwrap_or_default();
+        let host = url.host().unwrap_or_default();
         tracing::warn!(host, error = causes, "a server cannot be reached");
         Self::Unreachable
     }
@@ -56,12 +74,33 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Credential => "credential-refused",
             Self::LegacyOnly | Self::ModernOnly { .. } => "era",
+            Self::CredentialForm(_) => "credential-form",
+            Self::UnfitSecret(_) => "credential-unfit",
+            Self::Start => "not-started",
+            Self::Gone => "ended",
+            Self::Crashing { .. } => "crashing",
+            Self::Ending => "ending",
+            Self::Busy(_) => "busy",
+            Self::NoSession | Self::SessionNeeded => "unknown-session",
+            Self::Stateless => "stateless",
         }
     }
 
     const fn code(&self) -> i64 {
         match self {
-            Self::NoTarget | Self::Unreachable | Self::Credential => code::UPSTREAM_UNAVAILABLE,
+            Self::NoTarget
+            | Self::Unreachable
+            | Self::Credential
+            | Self::UnfitSecret(_)
+            | Self::Start
+            | Self::Gone
+            | Self::Crashing { .. }
+            | Self::Ending => code::UPSTREAM_UNAVAILABLE,
+            Self::CredentialForm(_) => code::MISWIRED,
+            Self::Busy(_) => code::OVERLOADED,
+            Self::NoSession => code::UNKNOWN_SESSION,
+            Self::SessionNeeded => code::INVALID_REQUEST,
+            Self::Stateless => code::METHOD_NOT_FOUND,
             Self::Timeout => code::UPSTREAM_TIMEOUT,
             Self::Protocol(_) => code::UPSTREAM_PROTOCOL,
             // Not a modern code, by which clients would take the server for a modern one and not fall back.
@@ -86,17 +125,26 @@ impl Failure {
     }
 
     /// As an answer of its own.
-    pub(crate) fn answer(&self, id: Option<&Id>) -> Response<AnswerBody> {
+    pub(crate) fn answer(&self, id: Option<&Id>, era: Era) -> Response<AnswerBody> {
         let data = self.data();
-        let status = code::status(self.code());
-        json_rpc_refusal(
+        let status = match (self, era) {
+            // In the legacy era 404 is for sessions that there are not.
+            (Self::Stateless, Era::Legacy) => StatusCode::OK,
+            _ => code::status(self.code()),
+        };
+        let mut answer = json_rpc_refusal(
             status,
             self.refused(),
             id,
             self.code(),
             &self.to_string(),
             data.as_ref(),
-        )
+        );
+        if let Self::Crashing { retry } = self {
+            let seconds = HeaderValue::from(retry.as_secs().max(1));
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        answer
     }
 
     /// As a message in an answer that has begun.

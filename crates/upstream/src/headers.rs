@@ -1,4 +1,4 @@
-use gatewright_core::{Call, CallKind};
+use gatewright_core::{Call, CallKind, UnfitSecret, UpstreamAuth};
 use gatewright_wire::{
     Era,
     headers::{
@@ -6,6 +6,8 @@ use gatewright_wire::{
     },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::failure::Failure;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENTS: &str = "text/event-stream";
@@ -77,6 +79,52 @@ fn copy_single(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
     let mut values = from.get_all(name).iter();
     if let (Some(value), None) = (values.next(), values.next()) {
         to.insert(name, value.clone());
+    }
+}
+
+/// Headers that make the message itself, or that the protocol decides on: no credential goes into one of them.
+static TAKEN: [HeaderName; 11] = [
+    header::ACCEPT,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+
+/// Whether a credential may go up in this header: not in one that makes the message, or that callers may send.
+#[must_use]
+pub fn may_carry_credential(name: &HeaderName) -> bool {
+    !(TAKEN.contains(name)
+        || TRACE.contains(name)
+        || name == LAST_EVENT_ID
+        || name.as_str().starts_with("mcp-")
+        || name.as_str().starts_with("proxy-"))
+}
+
+/// The header that carries the credential. It never stands in for one that the caller may send, so that no caller can
+/// put another in its place or beside it.
+pub(crate) fn credential(
+    auth: &UpstreamAuth,
+) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
+    let header = auth.header().map_err(|UnfitSecret| {
+        Failure::UnfitSecret(
+            "the stored credential has characters that no header may have: store it again, without line breaks",
+        )
+    })?;
+    match &header {
+        None if auth.owner().is_some() => Err(Failure::CredentialForm(
+            "it goes into an environment, and the server is reached over HTTP",
+        )),
+        Some((name, _)) if !may_carry_credential(name) => {
+            Err(Failure::CredentialForm("its header has another meaning"))
+        }
+        _ => Ok(header),
     }
 }
 

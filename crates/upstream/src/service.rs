@@ -5,13 +5,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use gatewright_core::{AnswerBody, Call, CallKind, Draft, Permitted};
+use gatewright_core::{
+    AnswerBody, Call, CallKind, CredentialOwner, Draft, Permitted, ServerName, TenantId,
+    UpstreamAuth, miswired,
+};
 use gatewright_egress::{Class, Connector, Egress};
 use gatewright_wire::{Era, Version, json};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, request::Parts};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy,
@@ -27,9 +31,12 @@ use crate::{
     failure::Failure,
     headers,
     relay::Exchange,
-    target::{Target, Targets},
+    stdio::{self, Asked, Children},
+    target::{Target, Targets, Transport},
 };
 
+/// How many child processes there may be, unless said otherwise.
+const MOST_CHILDREN: usize = 256;
 /// How many idle connections to one server are kept.
 const MOST_IDLE: usize = 64;
 
@@ -41,6 +48,7 @@ pub struct Upstream {
     targets: Arc<dyn Targets>,
     client: Client,
     tasks: TaskTracker,
+    children: Arc<Children>,
 }
 
 impl Upstream {
@@ -57,11 +65,23 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(MOST_IDLE)
             .build(egress.connector(Class::Operator));
+        let tasks = TaskTracker::new();
+        let children = Children::new(tasks.clone(), MOST_CHILDREN);
         Self {
             targets,
             client,
-            tasks: TaskTracker::new(),
+            tasks,
+            children: Arc::new(children),
         }
+    }
+
+    /// Bounds how many child processes there may be for all servers together; 256 unless said otherwise.
+    ///
+    /// Call it before anything is relayed: children of before are ended.
+    #[must_use]
+    pub fn with_max_children(mut self, children: usize) -> Self {
+        self.children = Arc::new(Children::new(self.tasks.clone(), children));
+        self
     }
 
     /// What goes on after its call has ended: cancellations under way. A drain waits for it.
@@ -70,30 +90,82 @@ impl Upstream {
         &self.tasks
     }
 
+    /// A credential was taken back: child processes that have it take no calls any more, and end with those that they
+    /// have. A credential that was replaced needs no such word; the next call shows it.
+    pub fn forget_credential(
+        &self,
+        tenant: &TenantId,
+        server: &ServerName,
+        owner: &CredentialOwner,
+    ) {
+        self.children.forget(tenant, server, &owner.to_string());
+    }
+
+    /// Ends all child processes: no call is taken to them any more, those under way have `patience` to be answered,
+    /// then each process group gets its grace and is killed. A gateway calls this after its drain.
+    ///
+    /// Where it is not called, children are ended when the last clone and the last answer are dropped, and killed with
+    /// the runtime.
+    pub async fn close(&self, patience: Duration) {
+        self.children.close(patience).await;
+    }
+
     async fn relay(
         &self,
-        client_headers: &HeaderMap,
+        parts: &Parts,
         permitted: &Permitted,
+        auth: &UpstreamAuth,
         draft: Option<&Draft>,
     ) -> Result<Response<AnswerBody>, Failure> {
-        let call = permitted.call();
-        let target = self.targets.target(call.route()).ok_or(Failure::NoTarget)?;
+        let route = permitted.call().route();
+        let target = self.targets.target(route).ok_or(Failure::NoTarget)?;
+        match target.transport() {
+            Transport::Http(url) => {
+                let server = Server {
+                    target: &target,
+                    url,
+                    credential: headers::credential(auth)?,
+                };
+                self.over_http(&server, &parts.headers, permitted.call(), draft)
+                    .await
+            }
+            Transport::Stdio(program) => {
+                let asked = Asked {
+                    target: &target,
+                    program,
+                    permitted,
+                    auth,
+                    headers: &parts.headers,
+                    draft,
+                };
+                Box::pin(stdio::relay(&self.children, &asked)).await
+            }
+        }
+    }
+
+    /// To a server over HTTP.
+    async fn over_http(
+        &self,
+        server: &Server<'_>,
+        client_headers: &HeaderMap,
+        call: &Call,
+        draft: Option<&Draft>,
+    ) -> Result<Response<AnswerBody>, Failure> {
         // A legacy call is the same to servers of either era. A modern one must not reach a server that would read it
         // as something else.
-        if call.era() == Era::Modern && era::spoken(&self.client, &target).await? == Spoken::Legacy
-        {
+        if call.era() == Era::Modern && self.spoken(server).await? == Spoken::Legacy {
             return Err(Failure::LegacyOnly);
         }
-        let answered = self.exchange(client_headers, call, &target, draft).await;
+        let answered = self.exchange(server, client_headers, call, draft).await;
         match (call.era(), call.method()) {
             (Era::Legacy, Some("initialize")) if !opened(answered.as_ref()) => {
-                self.is_modern_only(&target).await?;
+                self.is_modern_only(server).await?;
             }
             // Perhaps it is not the server any more that it was.
             (Era::Modern, _)
                 if matches!(answered, Err(Failure::Unreachable | Failure::Protocol(_))) =>
             {
-                target.memory.forget();
+                server.target.memory.forget();
             }
             _ => {}
         }
@@ -102,20 +174,28 @@ impl Upstream {
 
     async fn exchange(
         &self,
+        server: &Server<'_>,
         client_headers: &HeaderMap,
         call: &Call,
-        target: &Target,
         draft: Option<&Draft>,
     ) -> Result<Response<AnswerBody>, Failure> {
+        let Server {
+            target,
+            url,
+            credential,
+        } = server;
         let timeouts = target.timeouts();
         let deadline = Instant::now() + timeouts.total;
-        let sent = headers::up(client_headers, call);
-        let cancel = CancelOnDrop::new(&self.client, &self.tasks, target.url(), &sent, call);
-        let answer = self.client.request(request(target, call, sent.clone()));
+        let mut sent = headers::up(client_headers, call);
+        if let Some((name, value)) = credential {
+            sent.insert(name, value.clone());
+        }
+        let cancel = CancelOnDrop::new(&self.client, &self.tasks, url, &sent, call);
+        let answer = self.client.request(request(url, call, sent.clone()));
         let answer = tokio::time::timeout(timeouts.first_byte.min(timeouts.total), answer)
             .await
             .map_err(|_elapsed| Failure::Timeout)?
-            .map_err(|error| Failure::unreachable(target, &error))?;
+            .map_err(|error| Failure::unreachable(url, &error))?;
         let exchange = Exchange {
             target,
             call,
@@ -126,18 +206,34 @@ impl Upstream {
         exchange.answer(answer, cancel).await
     }
 
+    async fn spoken(&self, server: &Server<'_>) -> Result<Spoken, Failure> {
+        let Server {
+            target,
+            url,
+            credential,
+        } = server;
+        era::spoken(&self.client, target, url, credential.as_ref()).await
+    }
+
     /// Fails if the server speaks no version that `initialize` could agree on.
-    async fn is_modern_only(&self, target: &Target) -> Result<(), Failure> {
+    async fn is_modern_only(&self, server: &Server<'_>) -> Result<(), Failure> {
         let legacy = |name: &String| {
             Version::parse(name).is_some_and(|version| version.era() == Era::Legacy)
         };
-        match era::spoken(&self.client, target).await {
+        match self.spoken(server).await {
             Ok(Spoken::Modern { supported }) if !supported.iter().any(legacy) => {
                 Err(Failure::ModernOnly { supported })
             }
             _ => Ok(()),
         }
     }
+}
+
+/// A server over HTTP, and as whom it is called.
+struct Server<'a> {
+    target: &'a Target,
+    url: &'a Uri,
+    credential: Option<(HeaderName, HeaderValue)>,
 }
 
 /// Whether a server took `initialize`, or failed in a way that says nothing of eras.
@@ -153,14 +249,14 @@ fn opened(answered: Result<&Response<AnswerBody>, &Failure>) -> bool {
     }
 }
 
-fn request(target: &Target, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
+fn request(url: &Uri, call: &Call, headers: HeaderMap) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(call.bytes().clone()));
     *request.method_mut() = match call.kind() {
         CallKind::Stream => Method::GET,
         CallKind::EndSession => Method::DELETE,
         CallKind::Request | CallKind::Notification | CallKind::Response => Method::POST,
     };
-    *request.uri_mut() = target.url().clone();
+    *request.uri_mut() = url.clone();
     *request.headers_mut() = headers;
     request
 }
@@ -178,11 +274,14 @@ impl Service<Request<Permitted>> for Upstream {
         let this = self.clone();
         Box::pin(async move {
             let (parts, permitted) = request.into_parts();
+            let Some(auth) = parts.extensions.get::<UpstreamAuth>() else {
+                return Ok(miswired("upstream", "UpstreamAuth"));
+            };
             let draft = parts.extensions.get::<Draft>();
             if let Some(draft) = draft {
-                draft.fill(|fields| fields.credential = Some("none".to_owned()));
+                draft.fill(|fields| fields.credential = Some(auth.label()));
             }
-            match this.relay(&parts.headers, &permitted, draft).await {
+            match this.relay(&parts, &permitted, auth, draft).await {
                 Ok(answer) => Ok(answer),
                 Err(failure) => {
                     if let Some(draft) = draft {
@@ -191,7 +290,7 @@ impl Service<Request<Permitted>> for Upstream {
                     // The id of a response belongs to the server's own requests.
                     let call = permitted.call();
                     let id = call.id().filter(|_| call.kind() == CallKind::Request);
-                    Ok(failure.answer(id))
+                    Ok(failure.answer(id, call.era()))
                 }
             }
         })

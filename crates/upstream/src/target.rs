@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use gatewright_core::Route;
 use http::Uri;
 
-use crate::era::EraMemory;
+use crate::{era::EraMemory, program::Program};
 
 /// How a server's era is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,9 +20,10 @@ pub enum EraSetting {
 /// How long a server may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the head of its answer.
+    /// Until the head of its answer; for a child process, until it has started and greeted.
     pub first_byte: Duration,
-    /// Between two pieces of an answer; standing streams may be silent.
+    /// Between two pieces of an answer; standing streams may be silent. Child processes give no head, so for them
+    /// also until the first piece.
     pub idle: Duration,
     /// For a whole answer, whatever progress it reports; standing streams may last.
     pub total: Duration,
@@ -39,9 +40,29 @@ impl Default for Timeouts {
     }
 }
 
+/// How a server is reached.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Streamable HTTP, at this URL.
+    Http(Uri),
+    /// The standard streams of child processes, started like this.
+    Stdio(Program),
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Paths and queries of some servers are secrets.
+            Self::Http(url) => f.debug_tuple("Http").field(&url.host()).finish(),
+            Self::Stdio(program) => f.debug_tuple("Stdio").field(program).finish(),
+        }
+    }
+}
+
 /// An MCP server as it is reached.
 pub struct Target {
-    url: Uri,
+    transport: Transport,
     era: EraSetting,
     timeouts: Timeouts,
     max_response: usize,
@@ -52,8 +73,18 @@ impl Target {
     /// A server at this URL, of an era that is probed, with the default timeouts and answers of at most 32 MiB.
     #[must_use]
     pub fn new(url: Uri) -> Self {
+        Self::by(Transport::Http(url))
+    }
+
+    /// A server that runs in child processes, with the same defaults.
+    #[must_use]
+    pub fn stdio(program: Program) -> Self {
+        Self::by(Transport::Stdio(program))
+    }
+
+    fn by(transport: Transport) -> Self {
         Self {
-            url,
+            transport,
             era: EraSetting::default(),
             timeouts: Timeouts::default(),
             max_response: 32 * 1024 * 1024,
@@ -82,10 +113,19 @@ impl Target {
         self
     }
 
-    /// Where it is.
+    /// How it is reached.
     #[must_use]
-    pub const fn url(&self) -> &Uri {
-        &self.url
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Where it is; `None` for child processes.
+    #[must_use]
+    pub const fn url(&self) -> Option<&Uri> {
+        match &self.transport {
+            Transport::Http(url) => Some(url),
+            Transport::Stdio(_) => None,
+        }
     }
 
     /// How its era is known.
@@ -110,8 +150,7 @@ impl Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            // Paths and queries of some servers are secrets.
-            .field("host", &self.url.host())
+            .field("transport", &self.transport)
             .field("era", &self.era)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod cancel;
+mod credential;
 mod eras;
 mod headers;
 mod streams;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gatewright_core::{
     AnswerBody, AnyIdentified, CallBody, Decision, Draft, Identity, Outcome, Party, Permitted,
-    ReferenceId, Route, Subject, SystemClock, Timestamp, authenticate, authorize, engine_fn,
-    resolver_fn,
+    ReferenceId, Route, Subject, SystemClock, Timestamp, UpstreamAuth, authenticate, authorize,
+    engine_fn, resolver_fn,
 };
 use gatewright_egress::Egress;
 use gatewright_test_support::{Answer, FakeServer, RawServer, Recorded, modern_request};
@@ -41,6 +42,7 @@ async fn permit(request: Request<Bytes>) -> Request<Permitted> {
         .unwrap();
     let call = CallBody::parse(&route, &parts, body, &Default::default()).unwrap();
     let engine = engine_fn(|_, _| Decision::allow(["all"]));
+    parts.extensions.get_or_insert_with(UpstreamAuth::none);
     Request::from_parts(parts, authorize(&engine, &ann, call).await.unwrap())
 }
 

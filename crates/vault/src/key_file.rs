@@ -1,4 +1,4 @@
-//! Keys of this installation: files that nobody else can read, in a directory that backups leave out.
+//! Keys in files that nobody else can read, in a directory of their own that backups leave out.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
@@ -40,7 +40,10 @@ pub enum OpenKeyError {
 }
 
 /// Makes a directory that only its owner can enter, or checks that it is one.
-pub(crate) fn private_dir(dir: &Path) -> Result<(), OpenKeyError> {
+///
+/// # Errors
+/// [`OpenKeyError`] when it cannot be made, or others can enter it.
+pub fn private_dir(dir: &Path) -> Result<(), OpenKeyError> {
     let failed = |source| OpenKeyError::Io {
         path: dir.to_owned(),
         source,
@@ -58,11 +61,10 @@ pub(crate) fn private_dir(dir: &Path) -> Result<(), OpenKeyError> {
 }
 
 /// The key in a file of `dir`; a new random one if there is no such file.
-pub(crate) fn open_or_create(
-    dir: &Path,
-    name: &str,
-    length: usize,
-) -> Result<SecretBytes, OpenKeyError> {
+///
+/// # Errors
+/// [`OpenKeyError`] when the key cannot be read or made, others can read it, or it is of another length.
+pub fn open_or_create(dir: &Path, name: &str, length: usize) -> Result<SecretBytes, OpenKeyError> {
     private_dir(dir)?;
     let path = dir.join(name);
     let failed = |source| OpenKeyError::Io {
@@ -73,15 +75,16 @@ pub(crate) fn open_or_create(
         create(dir, &path, length)?;
     }
     only_ours(&path, &fs::metadata(&path).map_err(failed)?.permissions())?;
-    let bytes = fs::read(&path).map_err(failed)?;
-    if bytes.len() != length {
+    let bytes = SecretBytes::new(fs::read(&path).map_err(failed)?);
+    let found = bytes.expose().len();
+    if found != length {
         return Err(OpenKeyError::Length {
             path: path.clone(),
             wanted: length,
-            found: bytes.len(),
+            found,
         });
     }
-    Ok(SecretBytes::new(bytes))
+    Ok(bytes)
 }
 
 fn create(dir: &Path, path: &Path, length: usize) -> Result<(), OpenKeyError> {

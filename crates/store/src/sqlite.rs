@@ -1,0 +1,138 @@
+mod api_keys;
+mod migrations;
+mod records;
+
+use std::{
+    fmt,
+    fs::{self, DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gatewright_core::BoxError;
+use sqlx::{
+    SqlitePool,
+    migrate::MigrateError,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+/// Nothing on the warm path waits for the database, so a few connections do.
+const CONNECTIONS: u32 = 4;
+/// How long one write waits for another, and a caller for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// The file or its directory cannot be read or made.
+    #[error("cannot use the database `{}`: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error("others may read the database `{}`: take that right from them, as `chmod go= {}` does", .0.display(), .0.display())]
+    Exposed(PathBuf),
+    /// A later version of Gatewright has used it.
+    #[error(
+        "the database was written by a later version (step {0} is unknown here): start that version, or restore a backup"
+    )]
+    Newer(i64),
+    /// It was made by steps that are not those of this version.
+    #[error(
+        "the database was not made by this version or an earlier one (step {0} differs): restore a backup"
+    )]
+    Changed(i64),
+    /// It is no database, or cannot be used as one.
+    #[error("cannot use the database: {0}")]
+    Database(#[source] BoxError),
+}
+
+/// All storage traits over one SQLite file. Clones are the same database.
+#[derive(Clone)]
+pub struct SqliteStore(SqlitePool);
+
+impl SqliteStore {
+    /// The database in this file, which is made if it is not there, and brought up to this version. Only its owner can read
+    /// it.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] when it cannot be read or made, others can read it, or a later version wrote it.
+    pub async fn open(path: &Path) -> Result<Self, OpenStoreError> {
+        private_file(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What is acknowledged stays, also when the power fails.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            // What was removed is not left in the file.
+            .pragma("secure_delete", "ON");
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(|error| OpenStoreError::Database(error.into()))?;
+        let migrated = migrations::all().run(&pool).await;
+        migrated.map_err(|error| match error {
+            MigrateError::VersionMissing(step) => OpenStoreError::Newer(step),
+            MigrateError::VersionMismatch(step) => OpenStoreError::Changed(step),
+            error => OpenStoreError::Database(error.into()),
+        })?;
+        Ok(Self(pool))
+    }
+
+    /// Waits for what is under way, and lets go of the file.
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// SQLite gives the files beside it (`-wal`, `-shm`) the same mode.
+fn private_file(path: &Path) -> Result<(), OpenStoreError> {
+    let failed = |source| OpenStoreError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(dir) = path.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(failed)?;
+    }
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(OpenStoreError::Exposed(path.to_owned()));
+            }
+            Ok(())
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A row that none of our versions can have written.
+#[derive(Debug, thiserror::Error)]
+#[error("a row of `{table}` holds what this version cannot read: {what}")]
+struct UnreadableRow {
+    table: &'static str,
+    what: &'static str,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}

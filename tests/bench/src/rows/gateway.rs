@@ -1,0 +1,101 @@
+//! The gateway under load.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::Result;
+
+use crate::{
+    organisation,
+    process::{Running, free_address},
+};
+
+pub(super) struct Gateway {
+    running: Running,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Gateway {
+    /// Starts the program as an operator would, with its files in `folder`.
+    pub(super) fn start(
+        program: &Path,
+        folder: &Path,
+        workers: usize,
+        issuer: &str,
+        upstream: SocketAddr,
+        permits: usize,
+    ) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let address = free_address()?;
+        let config = folder.join("gatewright.toml");
+        fs::write(&config, organisation::settings(address))?;
+        fs::write(
+            folder.join("org.toml"),
+            organisation::text(issuer, upstream, permits),
+        )?;
+        let mut command = Command::new(program);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .stdout(Stdio::null());
+        command.env("TOKIO_WORKER_THREADS", workers.to_string());
+        let mut running = Running::start("gateway", &mut command, folder)?;
+        running.wait_until_open(address)?;
+        Ok(Self {
+            running,
+            address,
+            folder: folder.to_owned(),
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What tokens for a server must name.
+    pub(super) fn audience(&self, server: usize) -> String {
+        format!(
+            "http://{}/mcp/{}",
+            self.address,
+            organisation::server(server)
+        )
+    }
+
+    /// The size of the audit log.
+    pub(super) fn log_bytes(&self) -> Result<u64> {
+        bytes_in(&self.folder.join("data"))
+    }
+}
+
+impl Drop for Gateway {
+    /// What was logged is measured, and large.
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(self.folder.join("data")) {
+            println!("the audit log stays behind: {error}");
+        }
+    }
+}
+
+fn bytes_in(folder: &Path) -> Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        sum += if metadata.is_dir() {
+            bytes_in(&entry.path())?
+        } else {
+            metadata.len()
+        };
+    }
+    Ok(sum)
+}
