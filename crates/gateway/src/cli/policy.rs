@@ -51,12 +51,6 @@ pub(super) fn summary(out: &mut impl Write, organisation: &Organisation) -> io::
             tenant.grants.len(),
             engine.policies()
         )?;
-        for policy in engine.unscoped() {
-            writeln!(
-                out,
-                "  warning: `{policy}` names neither principal nor resource, and so is evaluated on every call"
-            )?;
-        }
         for warning in engine.warnings() {
             writeln!(out, "  warning: {warning}")?;
         }
