@@ -1,17 +1,22 @@
 //! What is written down: one JSON object per record, form `"v":1`.
 
 mod build;
+mod change;
 mod parts;
 
 use gatewright_core::{ReferenceId, ServerName, TenantId, Timestamp};
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::build::{Counted, is_anonymous};
-pub use self::parts::Ended;
+use self::change::ChangeRecord;
 pub(crate) use self::parts::OutcomeRecord;
 use self::parts::{
     AggregateRecord, CallRecord, DecisionRecord, LostRecord, RecoveredRecord, RefusalRecord,
     TimingsRecord, WhoRecord, WriterRecord,
+};
+pub use self::{
+    change::{Change, Stage},
+    parts::Ended,
 };
 
 /// What a record tells of.
@@ -27,6 +32,8 @@ pub enum RecordKind {
     Outcome,
     /// A request was answered without being admitted or refused: a preflight, or a stack without `RecordLayer`.
     Answered,
+    /// An operator changes what the gateway holds.
+    Changed,
     /// Requests without authentication beyond the first few, counted.
     Aggregate,
     /// Records that could not be written, counted.
@@ -77,6 +84,8 @@ pub struct Record {
     timings: Option<TimingsRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<ChangeRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregate: Option<AggregateRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,11 +1,16 @@
 //! The command line.
 
+mod admin;
 mod audit;
 mod explain;
+mod key;
 mod logging;
 mod policy;
 mod quickstart;
 mod serve;
+mod status;
+mod table;
+mod vault;
 
 use std::{
     error::Error,
@@ -71,6 +76,15 @@ enum Command {
     /// Look at roles, grants and policies (works offline)
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// See what a running gateway serves
+    #[command(after_help = "Example: gatewright status --config /etc/gatewright/gatewright.toml")]
+    Status(status::StatusArgs),
+    /// Keep the credentials that servers need (asks the running gateway)
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
+    /// Make and revoke API keys (asks the running gateway)
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at the audit log (works offline)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -111,6 +125,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
         Command::Policy(command) => policy::run(command),
+        Command::Status(args) => status::run(&args),
+        Command::Vault(command) => vault::run(&command),
+        Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
     };
     outcome.map_or_else(

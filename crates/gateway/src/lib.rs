@@ -4,7 +4,9 @@ pub mod cli;
 pub mod config;
 mod directory;
 mod edge;
+mod estate;
 mod health;
+mod holdings;
 mod issuers;
 mod metrics;
 mod quickstart;
@@ -15,5 +17,6 @@ mod stack;
 
 pub use edge::LoadCertificateError;
 use gatewright_vault::key_file as keys;
+pub use holdings::OpenHoldingsError;
 pub use keys::OpenKeyError;
 pub use sealer::FileSealer;

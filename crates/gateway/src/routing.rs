@@ -5,12 +5,12 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use arc_swap::ArcSwap;
 use gatewright_core::{InvalidRoute, Profile, Route, ServerName, TenantId};
 use gatewright_identity::Routes;
-use gatewright_upstream::{Target, Targets};
+use gatewright_upstream::{Target, Targets, Transport};
 use http::{HeaderMap, Uri};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::config::{Organisation, Server, Settings, Tenant};
+use crate::config::{Organisation, Reach, Server, Settings, Tenant};
 
 /// Every endpoint. Clones share them.
 #[derive(Clone, Default)]
@@ -135,6 +135,7 @@ pub(crate) fn route(
         .map(|issuer| issuer.issuer.clone())
         .collect();
     profile.title = server.title.clone();
+    profile.credential = server.credential.clone();
     let origin = public_url.origin().ascii_serialization();
     Route::new(
         tenant.id.clone(),
@@ -145,23 +146,31 @@ pub(crate) fn route(
 }
 
 fn target(server: &Server, settings: &Settings) -> Result<Target, InvalidRoute> {
-    let uri = server
-        .url
-        .as_str()
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| InvalidRoute::Resource {
-            given: server.url.to_string(),
-            reason: error.to_string(),
-        })?;
-    Ok(Target::new(uri)
+    let target = match &server.reach {
+        Reach::Url(url) => {
+            let uri = url.as_str().parse();
+            Target::new(
+                uri.map_err(|error: http::uri::InvalidUri| InvalidRoute::Resource {
+                    given: url.to_string(),
+                    reason: error.to_string(),
+                })?,
+            )
+        }
+        Reach::Program(program) => Target::stdio(program.clone()),
+    };
+    Ok(target
         .with_era(server.era)
         .with_timeouts(server.timeouts)
         .with_max_response(settings.limits.answer_bytes))
 }
 
 fn reaches(target: &Target, server: &Server, settings: &Settings) -> bool {
-    target.url().is_some_and(|url| *url == server.url.as_str())
-        && target.era() == server.era
+    let same = match (target.transport(), &server.reach) {
+        (Transport::Http(now), Reach::Url(url)) => *now == url.as_str(),
+        (Transport::Stdio(now), Reach::Program(program)) => now == program,
+        _ => false,
+    };
+    same && target.era() == server.era
         && target.timeouts() == server.timeouts
         && target.max_response() == settings.limits.answer_bytes
 }

@@ -1,8 +1,9 @@
 //! A gateway that runs: listeners, the stack, and what a reload or a drain does to them.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gatewright_audit::{OpenLogError, SegmentFiles};
+use gatewright_console::{AdminSocket, BindAdminError, Console};
 use gatewright_core::InvalidRoute;
 use gatewright_identity::{InvalidIssuer, JwtResolver};
 use gatewright_policy_cedar::TenantEngines;
@@ -16,7 +17,9 @@ use crate::{
     config::{Organisation, Settings},
     directory::Directory,
     edge::{Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Shared},
+    estate::Served,
     health::{self, Readiness},
+    holdings::{Holdings, OpenHoldingsError},
     issuers,
     keys::OpenKeyError,
     metrics::Metrics,
@@ -54,6 +57,12 @@ pub enum StartError {
         /// Why.
         source: OpenLogError,
     },
+    /// The socket of the admin API cannot be had.
+    #[error(transparent)]
+    Admin(#[from] BindAdminError),
+    /// Stored credentials and API keys cannot be had.
+    #[error(transparent)]
+    Holdings(#[from] OpenHoldingsError),
     /// The organisation cannot be served.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -94,6 +103,8 @@ pub struct Running {
     readiness: Readiness,
     /// Connections of clients.
     clients: Side,
+    /// Operators.
+    admin: Side,
     /// Health and metrics, which outlive the drain.
     health: Side,
     /// Cancelled when a drain begins.
@@ -105,6 +116,8 @@ struct Live {
     routing: Routing,
     directory: Directory,
     engines: TenantEngines,
+    holdings: Holdings,
+    served: Served,
     resolver: JwtResolver,
     certificate: Option<Certificate>,
     log: SegmentFiles,
@@ -148,17 +161,23 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
     let table = routing.plan(&organisation, &settings);
     routing.publish(table.map_err(PlanError::from)?);
     resolver.replace(issuers::trusted(&organisation).map_err(PlanError::from)?);
+    // First, for it says that another gateway has this data directory.
+    let log = open_log(&settings)?;
+    let served = Served::new(&settings, &organisation, log.clone());
     let live = Live {
+        holdings: Holdings::open(&settings, &organisation).await?,
         directory: Directory::new(&organisation),
         engines: TenantEngines::new(organisation.engines),
-        log: open_log(&settings)?,
+        log,
+        served,
         upstream: stack::upstream(routing.clone(), &egress),
         numbers: Metrics::new(),
         routing,
         resolver,
         certificate,
     };
-    let (clients, health, draining) = (Side::new(), Side::new(), CancellationToken::new());
+    let (clients, admin, health) = (Side::new(), Side::new(), Side::new());
+    let draining = CancellationToken::new();
     let readiness = Readiness::default();
 
     let bounds = Bounds {
@@ -185,16 +204,19 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
     let ingredients = Ingredients {
         routing: live.routing.clone(),
         log: live.log.clone(),
+        keys: live.holdings.keys.clone(),
         resolver: live.resolver.clone(),
         directory: live.directory.clone(),
         sealer,
         engines: live.engines.clone(),
+        vault: live.holdings.vault.clone(),
         upstream: live.upstream.clone(),
     };
     let edge = Edge::new(stack::stack(ingredients, &settings), shared);
     clients
         .tasks
         .spawn(listener.serve(move |request, peer| Box::pin(edge.answer(request, peer))));
+    serve_admin(&settings, &live, &admin)?;
     readiness.set(true);
     Ok(Running {
         public,
@@ -203,9 +225,28 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
         live,
         readiness,
         clients,
+        admin,
         health,
         draining,
     })
+}
+
+/// Where operators ask for changes. The log was opened before, so no other gateway uses the data directory.
+fn serve_admin(settings: &Settings, live: &Live, admin: &Side) -> Result<(), StartError> {
+    let socket = AdminSocket::bind(&settings.data_dir)?;
+    let console = Console::new(
+        live.served.clone(),
+        live.holdings.vault.clone(),
+        live.holdings.keys.clone(),
+        live.log.clone(),
+        admin.stop.clone(),
+    );
+    admin.tasks.spawn(async move {
+        if let Err(error) = console.serve(socket).await {
+            tracing::error!(%error, "the admin API has ended");
+        }
+    });
+    Ok(())
 }
 
 async fn bind(address: SocketAddr, bounds: Bounds) -> Result<Listener, StartError> {
@@ -295,6 +336,8 @@ impl Running {
 
         // Who is switched off or no longer trusted is gone before anything new is allowed.
         live.directory.replace(&organisation);
+        live.holdings.replace(&organisation);
+        live.served.replace(&organisation);
         live.resolver.replace(trusted);
         live.engines.replace(organisation.engines);
         live.routing.publish(table);
@@ -317,9 +360,13 @@ impl Running {
         self.draining.cancel();
         tracing::info!("draining");
         self.clients.end().await;
+        self.admin.end().await;
         let cancellations = self.live.upstream.tasks();
         cancellations.close();
+        // Whoever could still wait for an answer has gone.
+        self.live.upstream.close(Duration::ZERO).await;
         cancellations.wait().await;
+        self.live.holdings.close().await;
         if let Err(error) = self.live.log.close().await {
             tracing::error!(%error, "the audit log was not closed as it should be");
         }

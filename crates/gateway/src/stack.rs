@@ -3,13 +3,17 @@
 use std::{convert::Infallible, sync::Arc};
 
 use gatewright_audit::{AuditLayer, RecordLayer, SegmentFiles};
-use gatewright_core::{AnswerBody, Permitted, Sealer, UpstreamAuth};
+use gatewright_core::{AnswerBody, Sealer};
 use gatewright_egress::Egress;
-use gatewright_identity::{IdentityLayer, JwtResolver, RouteLayer};
+use gatewright_guard::LimitLayer;
+use gatewright_identity::{
+    ApiKeyResolver, ApiKeyRing, Chain, IdentityLayer, JwtResolver, RouteLayer,
+};
 use gatewright_mcp::{EnvelopeLayer, SessionLayer};
 use gatewright_policy::PolicyLayer;
 use gatewright_policy_cedar::TenantEngines;
 use gatewright_upstream::Upstream;
+use gatewright_vault::{CredentialLayer, SealedVault};
 use gatewright_wire::Limits;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -21,10 +25,12 @@ use crate::{config::Settings, directory::Directory, routing::Routing};
 pub(crate) struct Ingredients {
     pub(crate) routing: Routing,
     pub(crate) log: SegmentFiles,
+    pub(crate) keys: ApiKeyRing,
     pub(crate) resolver: JwtResolver,
     pub(crate) directory: Directory,
     pub(crate) sealer: Arc<dyn Sealer>,
     pub(crate) engines: TenantEngines,
+    pub(crate) vault: SealedVault,
     pub(crate) upstream: Upstream,
 }
 
@@ -40,10 +46,12 @@ pub(crate) fn stack(
     let Ingredients {
         routing,
         log,
+        keys,
         resolver,
         directory,
         sealer,
         engines,
+        vault,
         upstream,
     } = ingredients;
     let limits = Limits {
@@ -57,10 +65,13 @@ pub(crate) fn stack(
         .layer(AuditLayer::new(log.clone()))
         // Before the body is read: who is nobody makes us neither wait nor parse.
         .layer(
-            IdentityLayer::new(resolver)
+            // Keys of our own first: what begins as one goes to nobody else.
+            IdentityLayer::new(Chain::new(ApiKeyResolver::new(keys), resolver))
                 .with_subjects(directory)
                 .with_origins(settings.allowed_origins.iter().cloned()),
         )
+        // Below identity, for whom it counts; before the body is read, so that what is too much costs next to nothing.
+        .layer(LimitLayer::per_principal(settings.principal_limits.clone()))
         // Bytes become a call: what is below decides on what was parsed, and forwards the same.
         .layer(
             EnvelopeLayer::new()
@@ -69,13 +80,12 @@ pub(crate) fn stack(
         )
         // Above policy: a session of somebody else is unknown before anything is asked about it.
         .layer(SessionLayer::new(sealer))
+        // Above policy: what waits for its server is decided on when its turn comes, and not long before.
+        .layer(LimitLayer::per_server(settings.server_limits.clone()))
         // Decides on the call as the server will receive it; on the way back filters what the server says.
         .layer(PolicyLayer::new(engines).answer_limit(settings.limits.answer_bytes))
-        // No server has a credential configured: that is said, since nothing goes up before it is known as whom.
-        .map_request(|mut request: Request<Permitted>| {
-            request.extensions_mut().insert(UpstreamAuth::none());
-            request
-        })
+        // Below policy, whose obligations may choose the mode; above the record, which says whose credential went up.
+        .layer(CredentialLayer::new(vault))
         // Last before the server: only what was permitted is admitted, and nothing goes up that is not in the log.
         .layer(RecordLayer::new(log))
         .service(upstream)

@@ -395,3 +395,199 @@ fn the_quickstart_stays_up_with_something_to_paste() {
     assert!(process.wait().unwrap().success(), "{text}");
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
+
+/// Runs a command with this on its standard input.
+fn piped(input: &str, args: &[&str]) -> (i32, String, String) {
+    use std::io::Write as _;
+    let mut process = gatewright()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments does not read.
+    let _read = process.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = process.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn commands_that_change_something_need_a_gateway_and_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("gatewright.toml");
+    fs::write(&config, "public_url = 'https://gw.example'\n").unwrap();
+    fs::write(dir.path().join("org.toml"), "").unwrap();
+    for args in [
+        &["vault", "put", "wiki", "--shared"] as &[&str],
+        &["vault", "put", "wiki", "--user", "ann"],
+        &["vault", "list"],
+        &["vault", "remove", "wiki", "--agent", "bot"],
+        &["key", "create", "--agent", "bot", "--server", "wiki"],
+        &["key", "list"],
+        &["key", "revoke", "0123456789ab"],
+        &["status"],
+    ] {
+        let args = [args, &["--config", path(&config)]].concat();
+        let (status, out, error) = piped("planted", &args);
+        assert_eq!((status, out.as_str()), (2, ""), "{args:?}");
+        assert!(error.contains("nothing was changed"), "{args:?}: {error}");
+        assert!(error.contains("gatewright serve --config"), "{error}");
+    }
+    assert!(!dir.path().join("data").exists());
+    for args in [
+        &["vault", "put", "wiki"] as &[&str],
+        &["vault", "put", "wiki", "--shared", "--user", "ann"],
+        &["key", "create", "--agent", "bot"],
+        &[
+            "key",
+            "create",
+            "--agent",
+            "b",
+            "--server",
+            "s",
+            "--expires",
+            "soon",
+        ],
+    ] {
+        assert_eq!(piped("planted", args).0, 2, "{args:?}");
+    }
+    let args = ["vault", "put", "wiki", "--shared", "planted"];
+    let (status, _, error) = piped("", &args);
+    assert_eq!(status, 2);
+    assert!(error.contains("never from an argument"), "{error}");
+    assert!(!error.contains("planted"), "{error}");
+}
+
+#[tokio::test]
+async fn the_commands_change_the_gateway_that_runs_and_no_secret_is_heard_of_again() {
+    const PLANTED: &str = "planted-7d1e-secret";
+    let mut served = Served::start(200).await;
+    let credential = "credential = 'shared'\n";
+    let text = organisation(&served.idp, &served.server, "")
+        .replace("[[servers]]\n", &format!("[[servers]]\n{credential}"))
+        + "[[grants]]\nrole = 'staff'\nagent = 'bot'\n";
+    fs::write(served.dir.path().join("org.toml"), text).unwrap();
+    served.signal("HUP");
+    served.says("read again");
+    let config = served.config();
+    let ask = |input: &str, args: &[&str]| {
+        let args = [args, &["--config", path(&config)]].concat();
+        let (status, out, error) = piped(input, &args);
+        assert_eq!(status, 0, "{args:?}: {error}");
+        assert!(!(out.clone() + &error).contains(PLANTED), "{out}{error}");
+        (out, error)
+    };
+    let headers = async || {
+        let params = json!({"name": "headers", "arguments": {}});
+        let request = served.request("ann", "tools/call", params);
+        let answer = message(&served.client.send(request).await);
+        answer.to_string()
+    };
+    assert!(headers().await.contains("4401"));
+    ask(
+        &format!("{PLANTED}\n"),
+        &["vault", "put", "tools", "--shared"],
+    );
+    assert!(headers().await.contains("authorization"));
+    let (list, _) = ask("", &["vault", "list"]);
+    assert!(
+        list.starts_with("SERVER") && list.contains("tools   shared"),
+        "{list}"
+    );
+    let (list, _) = ask("", &["vault", "list", "--json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["credentials"][0]["owner"], "shared");
+
+    let create = [
+        "key",
+        "create",
+        "--agent",
+        "bot",
+        "--server",
+        "tools",
+        "--expires",
+        "1h",
+    ];
+    let (text, note) = ask("", &create);
+    let text = text.trim();
+    assert!(
+        text.starts_with("gwk_") && note.contains("shown this once"),
+        "{note}"
+    );
+    let url = format!("{}/mcp/tools", served.base);
+    let by_key = async || {
+        let params = json!({"name": "echo", "arguments": {"text": "x"}});
+        let request = modern_request(&url, Some(text), 1, "tools/call", params);
+        served.client.send(request).await.status()
+    };
+    assert_eq!(by_key().await, 200);
+    let (keys, _) = ask("", &["key", "list", "--json"]);
+    let keys: Value = serde_json::from_str(&keys).unwrap();
+    let id = keys["keys"][0]["id"].as_str().unwrap();
+    let (keys, _) = ask("", &["key", "list"]);
+    assert!(keys.contains(id) && keys.contains("good"), "{keys}");
+    ask("", &["key", "revoke", id]);
+    assert_eq!(by_key().await, 401);
+    let (status, _) = ask("", &["status"]);
+    assert!(
+        status.contains("shared") && status.contains(&served.base),
+        "{status}"
+    );
+    let (status, _) = ask("", &["status", "--json"]);
+    assert!(serde_json::from_str::<Value>(&status).unwrap()["process"].is_u64());
+    let (tail, _) = ask("", &["audit", "tail", "-n", "50"]);
+    assert!(
+        tail.contains("credential.put") && tail.contains("key.revoke"),
+        "{tail}"
+    );
+    ask("", &["vault", "remove", "tools", "--shared"]);
+    assert!(headers().await.contains("4401"));
+
+    let (_, metrics) = served.health("/metrics").await;
+    assert!(!metrics.contains(PLANTED) && !metrics.contains(text));
+    served.signal("TERM");
+    let mut lines = String::new();
+    while let Ok(line) = served.lines.recv_timeout(PATIENCE) {
+        lines += &line.to_string();
+    }
+    assert_eq!(served.ends(), Some(0));
+    assert!(!lines.contains(PLANTED) && !lines.contains(text), "{lines}");
+    let (status, text, _) = run(&["audit", "verify", "--config", path(&config)]);
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn a_master_key_from_the_environment_must_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("gatewright.toml");
+    let settings = "public_url = 'https://gw.example'\nmaster_key_env = 'GATEWRIGHT_TEST_KEY'\n\
+        [listen]\npublic = '127.0.0.1:0'\n";
+    fs::write(&config, settings).unwrap();
+    fs::write(dir.path().join("org.toml"), "").unwrap();
+    let serve = |value: Option<&str>| {
+        let mut command = gatewright();
+        command.args(["serve", "--config", path(&config)]);
+        if let Some(value) = value {
+            command.env("GATEWRIGHT_TEST_KEY", value);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = serve(None);
+    assert!(
+        error.contains("GATEWRIGHT_TEST_KEY") && error.contains("not set"),
+        "{error}"
+    );
+    let error = serve(Some("planted"));
+    assert!(
+        error.contains("32 bytes in base64") && !error.contains("planted"),
+        "{error}"
+    );
+}

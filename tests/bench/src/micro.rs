@@ -45,7 +45,12 @@ pub(crate) struct SpanOptions {
 }
 
 pub(crate) fn span(options: &SpanOptions) -> Result<()> {
-    let setup = Setup::new(options.server, &options.token, &options.folder)?;
+    let setup = Setup::new(
+        options.stage,
+        options.server,
+        &options.token,
+        &options.folder,
+    )?;
     setup.run(options.stage, options.calls)
 }
 
@@ -86,7 +91,7 @@ fn layers(report: &mut Report, server: SocketAddr, token: &str, folder: &Path) -
     );
     let (mut nanos_above, mut count_above) = (0.0, 0.0);
     for (stage, name) in STAGES.into_iter().enumerate() {
-        let setup = Setup::new(server, token, &folder.join(format!("log-{stage}")))?;
+        let setup = Setup::new(stage, server, token, &folder.join(format!("log-{stage}")))?;
         let nanos = setup.nanos(stage)?;
         let key = name.replace(' ', "_");
         report.figure(&format!("layer_{key}_ns"), nanos - nanos_above);

@@ -123,7 +123,8 @@ pub(crate) fn text(issuer: &str, upstream: SocketAddr, many: usize) -> String {
     for number in 0..SERVERS {
         let name = server(number);
         add(format_args!(
-            "\n[[servers]]\nname = \"{name}\"\nurl = \"http://{upstream}/mcp/{name}\"\nera = \"modern\"\naudit = \"required\"\n"
+            "\n[[servers]]\nname = \"{name}\"\nurl = \"http://{upstream}/mcp/{name}\"\nera = \"modern\"\naudit = \"required\"\n\
+             credential = \"shared\"\n"
         ));
     }
     let all = permits(many);
@@ -157,7 +158,8 @@ pub(crate) fn text(issuer: &str, upstream: SocketAddr, many: usize) -> String {
 pub(crate) fn settings(public: SocketAddr) -> String {
     format!(
         "public_url = \"http://{public}\"\ndata_dir = \"data\"\norganisation = \"org.toml\"\ndevelopment = true\n\n\
-         [listen]\npublic = \"{public}\"\n\n[logging]\nlevel = \"warn\"\n\n[outbound]\nallow = [\"127.0.0.0/8\"]\n"
+         [limits.principal]\nper_second = 0\n\n[listen]\npublic = \"{public}\"\n\n[logging]\nlevel = \"warn\"\n\n[outbound]\nallow = [\"127.0.0.0/8\"]\n\n\
+         [limits.principal]\nper_second = 0\ncalls = 100000\n\n[limits.server]\ncalls = 100000\n"
     )
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Bed {
     pub(crate) running: Running,
     pub(crate) dir: TempDir,
     base: String,
+    organisation: String,
 }
 
 /// Everybody of the group `staff` may use these tools of every server, and everything else that has a name.
@@ -82,27 +83,33 @@ impl Bed {
             dir.path().join("data").display()
         );
         let settings = Settings::parse(&text, dir.path()).unwrap();
-        let organisation = org(&idp, top, servers, organisation, &settings);
-        let running = serve::start(settings, organisation).await.unwrap();
+        let organisation = org(&idp, top, servers, organisation);
+        let parsed = Organisation::parse(&organisation, &settings).unwrap();
+        let running = serve::start(settings, parsed).await.unwrap();
         Self {
             idp,
             client: Client::default(),
             running,
             dir,
             base,
+            organisation,
         }
     }
 
     /// Takes another `org.toml`, as SIGHUP does.
     pub(crate) fn reload(&self, servers: &[(&str, String)], organisation: &str) {
-        let organisation = org(
-            &self.idp,
-            "",
-            servers,
-            organisation,
-            self.running.settings(),
-        );
+        let organisation = org(&self.idp, "", servers, organisation);
+        let organisation = Organisation::parse(&organisation, self.running.settings()).unwrap();
         self.running.reload(organisation).unwrap();
+    }
+
+    /// The same gateway after an end in good order and another start.
+    pub(crate) async fn restarted(self) -> Self {
+        let settings = self.running.settings().clone();
+        let organisation = Organisation::parse(&self.organisation, &settings).unwrap();
+        self.running.shutdown().await;
+        let running = serve::start(settings, organisation).await.unwrap();
+        Self { running, ..self }
     }
 
     pub(crate) fn url(&self, server: &str) -> String {
@@ -172,7 +179,7 @@ pub(crate) fn everything_in(folder: &Path) -> String {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.is_file() {
                 text += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
             }
         }
@@ -180,13 +187,7 @@ pub(crate) fn everything_in(folder: &Path) -> String {
     text
 }
 
-fn org(
-    idp: &FakeIdp,
-    top: &str,
-    servers: &[(&str, String)],
-    rest: &str,
-    settings: &Settings,
-) -> Organisation {
+fn org(idp: &FakeIdp, top: &str, servers: &[(&str, String)], rest: &str) -> String {
     let mut text = format!(
         "{top}\n[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n",
         idp.issuer()
@@ -194,5 +195,5 @@ fn org(
     for (name, url) in servers {
         text += &format!("[[servers]]\nname = '{name}'\nurl = '{url}'\n");
     }
-    Organisation::parse(&format!("{text}\n{rest}"), settings).unwrap()
+    format!("{text}\n{rest}")
 }

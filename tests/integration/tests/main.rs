@@ -5,13 +5,23 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bed;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod processes;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]

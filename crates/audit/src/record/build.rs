@@ -27,7 +27,7 @@ pub(crate) struct Counted {
 }
 
 impl Record {
-    fn bare(kind: RecordKind, tenant: TenantId, time: Timestamp) -> Self {
+    pub(super) fn bare(kind: RecordKind, tenant: TenantId, time: Timestamp) -> Self {
         Self {
             v: 1,
             kind,
@@ -47,6 +47,7 @@ impl Record {
             outcome: None,
             timings: None,
             trace: None,
+            change: None,
             aggregate: None,
             writer: None,
             lost: None,

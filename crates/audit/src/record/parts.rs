@@ -21,6 +21,8 @@ const MOST_POLICIES: usize = 64;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct WhoRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
@@ -39,12 +41,24 @@ impl WhoRecord {
             Who::Delegated { user, agent } => (None, Some(subject(agent)), Some(subject(user))),
         };
         let who = Self {
+            operator: None,
             user,
             agent,
             client: principal.client_id().map(bounded),
             method: principal.method().name(),
         };
         (who, for_whom)
+    }
+
+    /// Somebody of the machine itself, by the number of their user.
+    pub(crate) fn operator(uid: u32) -> Self {
+        Self {
+            operator: Some(format!("uid:{uid}")),
+            user: None,
+            agent: None,
+            client: None,
+            method: "socket",
+        }
     }
 }
 

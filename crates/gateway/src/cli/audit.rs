@@ -13,8 +13,14 @@ use gatewright_audit::{
     export, verify,
 };
 use gatewright_core::{Clock as _, ReferenceId, SystemClock, TenantId, Timestamp};
+use http::Method;
+use http_body_util::BodyExt as _;
 
-use super::{ConfigArgs, Failure, Found, Outcome, block_on, is_closed_pipe};
+use super::{
+    ConfigArgs, Failure, Found, Outcome,
+    admin::{Admin, AdminError},
+    block_on, is_closed_pipe,
+};
 use crate::{config::LoadConfigError, serve};
 
 #[derive(Debug, Subcommand)]
@@ -27,7 +33,7 @@ pub(super) enum AuditCommand {
         gatewright audit verify --checkpoint /elsewhere/checkpoints"
     )]
     Verify(VerifyArgs),
-    /// Show the latest records, one JSON object a line (works offline)
+    /// Show the latest records, one JSON object a line (asks the running gateway; without one it works offline)
     #[command(after_help = "Example: gatewright audit tail --follow --principal alice")]
     Tail(TailArgs),
     /// Write every record, one JSON object a line (works offline)
@@ -204,6 +210,9 @@ impl FilterArgs {
 
 impl TailArgs {
     fn tail(&self, out: &mut impl Write) -> Outcome {
+        if self.log.dir.is_none() && self.tail_of_running(out)? {
+            return Ok(Found::Good);
+        }
         let dir = self.log.dir()?;
         let (latest, tail) = Tail::open(&dir, self.filter.filter(), self.lines)?;
         show(out, &latest)?;
@@ -211,6 +220,54 @@ impl TailArgs {
             block_on(follow(tail, out))?;
         }
         Ok(Found::Good)
+    }
+
+    /// Whether a gateway runs, which has shown it.
+    fn tail_of_running(&self, out: &mut impl Write) -> Result<bool, Failure> {
+        let admin = Admin::new(&self.log.config);
+        let filter = &self.filter;
+        let mut query = vec![("count", self.lines.to_string())];
+        if self.follow {
+            query.push(("follow", "true".to_owned()));
+        }
+        let millis = |moment: Option<Timestamp>| moment.map(|moment| moment.millis().to_string());
+        let wanted = [
+            ("tenant", filter.tenant.as_ref().map(ToString::to_string)),
+            ("since", millis(filter.since)),
+            ("until", millis(filter.until)),
+            ("principal", filter.principal.clone()),
+            (
+                "reference",
+                filter.reference.as_ref().map(ToString::to_string),
+            ),
+        ];
+        query.extend(
+            wanted
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        block_on(async {
+            let path = ["audit", "records"];
+            let sent = admin.send(Method::GET, &path, &query, String::new()).await;
+            let (_connection, answer) = match sent {
+                Ok(sent) => sent,
+                Err(error) => {
+                    return match error.downcast_ref::<AdminError>() {
+                        // Who may read the files needs no gateway.
+                        Some(AdminError::NotRunning { .. } | AdminError::Denied) => Ok(false),
+                        _ => Err(error),
+                    };
+                }
+            };
+            let mut body = answer.into_body();
+            while let Some(frame) = body.frame().await {
+                if let Ok(data) = frame?.into_data() {
+                    out.write_all(&data).map_err(ReadLogError::Write)?;
+                    out.flush().map_err(ReadLogError::Write)?;
+                }
+            }
+            Ok(true)
+        })
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use organisation::{Agent, Issuer, Organisation, Server, Tenant, User};
-pub use settings::{Limits, LogFormat, Logging, Outbound, Settings, Tls};
+pub use organisation::{Agent, Issuer, Organisation, Reach, Server, Tenant, User};
+pub use settings::{Limits, LogFormat, Logging, MasterKey, Outbound, Settings, Tls};
 
 /// One thing that is wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

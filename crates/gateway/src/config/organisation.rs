@@ -1,7 +1,9 @@
 //! `org.toml`: tenants, issuers, servers, people, roles and grants.
 
 mod access;
+mod credential;
 mod forms;
+mod reach;
 mod reader;
 mod servers;
 #[cfg(test)]
@@ -10,12 +12,13 @@ mod tests;
 use std::{fmt, path::PathBuf, time::Duration};
 
 use gatewright_core::{
-    AuditClass, Clock as _, ScopeRule, ServerName, Subject, SystemClock, TenantId, UnknownMethods,
+    AuditClass, Clock as _, CredentialRule, ScopeRule, ServerName, Subject, SystemClock, TenantId,
+    UnknownMethods,
     access::{Grant, Pattern, Role},
 };
 use gatewright_jose::Algorithm;
 use gatewright_policy_cedar::{CedarEngine, ToolFacts};
-use gatewright_upstream::{EraSetting, Timeouts};
+use gatewright_upstream::{EraSetting, Program, Timeouts};
 use url::Url;
 
 use self::reader::Reader;
@@ -41,6 +44,8 @@ pub struct Organisation {
 pub struct Tenant {
     /// Its name.
     pub id: TenantId,
+    /// Whether people may have API keys; agents always may.
+    pub people_keys: bool,
     /// Whose tokens it takes.
     pub issuers: Vec<Issuer>,
     /// What its callers may reach.
@@ -87,8 +92,10 @@ pub struct Issuer {
 pub struct Server {
     /// Its name, the last part of its path.
     pub name: ServerName,
-    /// Where it is.
-    pub url: Url,
+    /// How it is reached.
+    pub reach: Reach,
+    /// As whom calls reach it.
+    pub credential: CredentialRule,
     /// Which revisions it speaks.
     pub era: EraSetting,
     /// A name for people.
@@ -105,6 +112,16 @@ pub struct Server {
     pub tools: Vec<(Pattern, ToolFacts)>,
     /// How long it may take.
     pub timeouts: Timeouts,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reach {
+    /// Over HTTP, at this URL.
+    Url(Url),
+    /// By the standard streams of processes that are started like this.
+    Program(Program),
 }
 
 /// A person about whom there is something to say.

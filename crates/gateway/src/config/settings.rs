@@ -11,6 +11,7 @@ use std::{
 };
 
 use gatewright_egress::Egress;
+use gatewright_guard::Limits as CallLimits;
 use http::uri::Authority;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
@@ -52,10 +53,27 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Logs of the process.
     pub logging: Logging,
+    /// Where the master key is, under which stored credentials and API keys are sealed.
+    pub master_key: MasterKey,
     /// Bounds.
     pub limits: Limits,
+    /// What one caller may ask for.
+    pub principal_limits: CallLimits,
+    /// What one server is asked for.
+    pub server_limits: CallLimits,
     /// Connections that we make.
     pub outbound: Outbound,
+}
+
+/// Where a master key is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MasterKey {
+    /// In files of the key directory, made at the first start.
+    #[default]
+    File,
+    /// In the environment variable of this name.
+    Environment(String),
 }
 
 /// Files of a certificate, in PEM.

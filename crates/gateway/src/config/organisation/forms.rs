@@ -1,8 +1,8 @@
 //! How things stand in the file, before they are checked against each other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use gatewright_core::{AuditClass, ScopeRule, UnknownMethods, access::Permission};
+use gatewright_core::{AuditClass, CredentialMode, ScopeRule, UnknownMethods, access::Permission};
 use gatewright_upstream::EraSetting;
 use serde::Deserialize;
 
@@ -26,7 +26,19 @@ pub(super) struct IssuerForm {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerForm {
     pub(super) name: String,
-    pub(super) url: String,
+    pub(super) url: Option<String>,
+    pub(super) command: Option<PathBuf>,
+    pub(super) args: Option<Vec<String>>,
+    pub(super) env: Option<BTreeMap<String, String>>,
+    pub(super) cwd: Option<PathBuf>,
+    pub(super) user: Option<String>,
+    pub(super) stateless: Option<bool>,
+    pub(super) process: Option<ProcessForm>,
+    #[serde(default)]
+    pub(super) credential: CredentialMode,
+    pub(super) credential_header: Option<String>,
+    pub(super) credential_prefix: Option<String>,
+    pub(super) credential_env: Option<String>,
     #[serde(default)]
     pub(super) era: EraForm,
     pub(super) title: Option<String>,
@@ -42,6 +54,21 @@ pub(super) struct ServerForm {
     pub(super) tools: BTreeMap<String, FactsForm>,
     #[serde(default)]
     pub(super) timeouts: TimeoutsForm,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProcessForm {
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) cpu_seconds: Option<u64>,
+    pub(super) open_files: Option<u64>,
+    pub(super) processes: Option<u64>,
+    pub(super) file_bytes: Option<u64>,
+    pub(super) children: Option<u64>,
+    pub(super) children_per_principal: Option<u64>,
+    pub(super) calls: Option<u64>,
+    pub(super) idle_ms: Option<u64>,
+    pub(super) grace_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

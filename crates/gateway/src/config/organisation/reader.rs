@@ -76,6 +76,8 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     fn tenant(&mut self, id: TenantId, mut table: Table<'_, 't>, organisation: &mut Organisation) {
+        let people_keys: Option<Item<'_, '_, bool>> =
+            table.take("api_keys_for_people", self.problems);
         let issuers = self.issuers(&mut table);
         let servers = self.servers(&mut table, &issuers);
         let users = self.users(&mut table, &issuers);
@@ -85,6 +87,7 @@ impl<'a, 't> Reader<'a, 't> {
         organisation.engines.extend(engine);
         organisation.tenants.push(Tenant {
             id,
+            people_keys: people_keys.is_some_and(|item| item.value),
             issuers,
             servers,
             users,

@@ -24,7 +24,8 @@ impl<'t> Reader<'_, 't> {
                     fix,
                 );
             }
-            let url = self.fetched_url(&item.value.url, item.at(&["url"]));
+            let reach = self.reach(&item);
+            let credential = self.credential(&item);
             let name = match ServerName::new(&item.value.name) {
                 Ok(name) => Some(name),
                 Err(error) => {
@@ -60,12 +61,13 @@ impl<'t> Reader<'_, 't> {
             let timeouts = self.timeouts(&item);
             let form = item.value;
             // What has no usable name or URL was noted, and nothing is served from this file.
-            let (Some(name), Some(url)) = (name, url) else {
+            let (Some(name), Some(reach), Some(credential)) = (name, reach, credential) else {
                 continue;
             };
             servers.push(Server {
                 name,
-                url,
+                reach,
+                credential,
                 era: form.era.into(),
                 title: form.title,
                 audit: form.audit,

@@ -433,7 +433,120 @@ fn a_problem_reads_as_file_line_and_fix() {
     let error = Organisation::parse("x = 1", &settings("")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/etc/gatewright/org.toml:1: there is no key `x` here\n  fix: the keys here are `agents`, `grants`, \
+        "/etc/gatewright/org.toml:1: there is no key `x` here\n  fix: the keys here are `agents`, `api_keys_for_people`, `grants`, \
          `issuers`, `policies`, `roles`, `servers`, `tenants`, `users`"
     );
+}
+
+#[test]
+fn a_server_says_as_whom_it_is_called() {
+    use gatewright_core::{CredentialForm, CredentialMode};
+    let of = |more: &str| {
+        let organisation = good(&format!("{ISSUER}{SERVER}{more}"));
+        let rule = organisation.tenants[0].servers[0].credential.clone();
+        match rule.form {
+            CredentialForm::Header { name, prefix } => (rule.mode, name.to_string(), prefix),
+            form => panic!("{form:?}"),
+        }
+    };
+    let expected = |mode, name: &str, prefix: &str| (mode, name.to_owned(), prefix.to_owned());
+    let bearer = expected(CredentialMode::Shared, "authorization", "Bearer ");
+    assert_eq!(of("credential = 'shared'"), bearer);
+    assert_eq!(of("").0, CredentialMode::None);
+    let own = "credential = 'per-user'\ncredential_header = 'X-Api-Key'\n";
+    assert_eq!(of(own), expected(CredentialMode::PerUser, "x-api-key", ""));
+    let prefixed = format!("{own}credential_prefix = 'key='");
+    assert_eq!(of(&prefixed).2, "key=");
+}
+
+#[test]
+fn a_server_is_a_url_or_a_process_and_nothing_of_both() {
+    let process = format!("{ISSUER}[[servers]]\nname = 'local'\n");
+    let program = format!("{process}command = 'server'\n");
+    let organisation = good(&format!(
+        "{program}args = ['-x']\nenv = {{ A = 'b' }}\nuser = '1:2'\nstateless = true\ncredential = 'per-agent'\n\
+         credential_env = 'API_KEY'\nprocess = {{ calls = 3, children = 2, memory_bytes = 1048576 }}"
+    ));
+    let Reach::Program(program_read) = &organisation.tenants[0].servers[0].reach else {
+        panic!("it is a process");
+    };
+    assert_eq!(program_read.command(), std::path::Path::new("server"));
+    assert_eq!(program_read.user(), Some((1, 2)));
+    assert_eq!(
+        (
+            program_read.children().calls,
+            program_read.children().per_server
+        ),
+        (3, 2)
+    );
+
+    let both = format!("{process}url = 'https://x.example/mcp'\ncommand = 'server'");
+    for (text, what) in [
+        (process, "3: nothing says where the server is"),
+        (both, "6: the server has both `url` and `command`"),
+        (
+            format!("{program}user = 'nobody'"),
+            "6: `nobody` is no user and group",
+        ),
+        (
+            format!("{program}cwd = '/nowhere'"),
+            "6: there is no directory `/nowhere`",
+        ),
+        (
+            format!("{program}credential = 'shared'"),
+            "6: nothing says how the credential reaches the process",
+        ),
+        (
+            format!("{program}credential = 'shared'\ncredential_header = 'x-key'"),
+            "7: `credential_header` is set, and a process has no headers",
+        ),
+        (
+            format!("{program}credential = 'shared'\ncredential_env = 'A'\nenv.A = 'b'"),
+            "7: `env` sets `A` already",
+        ),
+        (
+            format!("{program}credential = 'shared'\ncredential_env = 'A-B'"),
+            "7: `A-B` is no name of a variable",
+        ),
+        (
+            format!("{program}process.calls = 0"),
+            "6: `calls` is out of bounds",
+        ),
+    ] {
+        assert_eq!(wrong_in(&text)[0], what);
+    }
+    for (more, what) in [
+        ("args = []", "`args` is set, and the server is no process"),
+        (
+            "stateless = false",
+            "`stateless` is set, and the server is no process",
+        ),
+        (
+            "credential_prefix = 'x'",
+            "`credential_prefix` is set, and the server gets no credential",
+        ),
+        (
+            "credential = 'shared'\ncredential_env = 'A'",
+            "`credential_env` is set, and the server is no process",
+        ),
+        (
+            "credential = 'shared'\ncredential_header = 'mcp-session-id'",
+            "no credential can be in the header `mcp-session-id`",
+        ),
+        (
+            "credential = 'shared'\ncredential_header = 'a b'",
+            "no credential can be in the header `a b`",
+        ),
+        (
+            "credential = 'shared'\ncredential_prefix = \"a\\n\"",
+            "the prefix cannot stand in a header",
+        ),
+        (
+            "credential = 'everybody'",
+            "`everybody` is not a value of this key",
+        ),
+    ] {
+        let found = wrong(more);
+        assert!(found[0].ends_with(what), "{found:?}");
+    }
 }

@@ -2,17 +2,19 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use gatewright_guard::Rate;
 use http::uri::Authority;
 use ipnet::IpNet;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
-use super::{Limits, LogFormat, Logging, Outbound, Settings, Tls, shown};
+use super::{CallLimits, Limits, LogFormat, Logging, MasterKey, Outbound, Settings, Tls, shown};
 use crate::config::document::{Item, Problems, Table};
 
 pub(super) struct Reader<'a, 't> {
@@ -38,7 +40,8 @@ impl<'t> Reader<'_, 't> {
         let allowed_hosts = self.hosts(&mut root);
         let allowed_origins = self.origins(&mut root);
         let logging = self.logging(&mut root);
-        let limits = self.limits(&mut root);
+        let master_key = self.master_key(&mut root);
+        let (limits, principal_limits, server_limits) = self.limits(&mut root);
         let outbound = self.outbound(&mut root);
         root.end(self.problems);
         Some(Settings {
@@ -54,7 +57,10 @@ impl<'t> Reader<'_, 't> {
             allowed_hosts,
             allowed_origins,
             logging,
+            master_key,
             limits,
+            principal_limits,
+            server_limits,
             outbound,
         })
     }
@@ -238,11 +244,78 @@ impl<'t> Reader<'_, 't> {
         logging
     }
 
-    fn limits(&mut self, root: &mut Table<'_, 't>) -> Limits {
-        let mut limits = Limits::default();
-        let Some(mut table) = root.table("limits", self.problems) else {
+    fn master_key(&mut self, root: &mut Table<'_, 't>) -> MasterKey {
+        let item: Option<Item<'_, '_, String>> = root.take("master_key_env", self.problems);
+        let Some(item) = item else {
+            return MasterKey::File;
+        };
+        let is_name = !item.value.is_empty()
+            && !item.value.starts_with(|first: char| first.is_ascii_digit())
+            && item
+                .value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name {
+            // Not shown: whoever writes the key itself here has made a mistake that should not spread.
+            let fix = "write the name of the variable, as `GATEWRIGHT_MASTER_KEY`, and never the key itself";
+            self.problems
+                .add(item.at(&[]), "this is no name of a variable", fix);
+        }
+        MasterKey::Environment(item.value)
+    }
+
+    /// What one caller, or one server, may have under way.
+    fn call_limits(&mut self, table: Option<Table<'_, 't>>, mut limits: CallLimits) -> CallLimits {
+        let Some(mut table) = table else {
             return limits;
         };
+        let mut number = |key: &'static str, from: u32, to: u32| -> Option<u32> {
+            let item: Item<'_, '_, u32> = table.take(key, self.problems)?;
+            if !(from..=to).contains(&item.value) {
+                let what = format!("`{key} = {}` is out of bounds", item.value);
+                self.problems
+                    .add(item.at(&[]), what, format!("use {from} to {to}"));
+                return None;
+            }
+            Some(item.value)
+        };
+        if let Some(many) = number("per_second", 0, 1_000_000) {
+            limits.rate = NonZeroU32::new(many).map(Rate::per_second);
+        }
+        if let (Some(burst), Some(rate)) = (
+            number("burst", 1, 1_000_000).and_then(NonZeroU32::new),
+            limits.rate,
+        ) {
+            limits.rate = Some(rate.burst(burst));
+        }
+        let mut size = |key, from, to, into: &mut usize| {
+            if let Some(value) = number(key, from, to).and_then(|value| usize::try_from(value).ok())
+            {
+                *into = value;
+            }
+        };
+        size("calls", 1, 1 << 20, &mut limits.calls);
+        size("queued", 0, 1 << 20, &mut limits.queued);
+        size("streams", 0, 1 << 20, &mut limits.streams);
+        size("total", 1, 1 << 24, &mut limits.total);
+        size("keys", 64, 1 << 24, &mut limits.keys);
+        if let Some(wait) = number("wait_ms", 0, 600_000) {
+            limits.patience = Duration::from_millis(wait.into());
+        }
+        table.end(self.problems);
+        limits
+    }
+
+    fn limits(&mut self, root: &mut Table<'_, 't>) -> (Limits, CallLimits, CallLimits) {
+        let mut limits = Limits::default();
+        let (principal, server) = (CallLimits::for_principals(), CallLimits::for_servers());
+        let Some(mut table) = root.table("limits", self.problems) else {
+            return (limits, principal, server);
+        };
+        let of_principal = table.table("principal", self.problems);
+        let of_server = table.table("server", self.problems);
+        let principal = self.call_limits(of_principal, principal);
+        let server = self.call_limits(of_server, server);
         let mut bound = |key: &'static str, from: u64, to: u64| -> Option<u64> {
             let item: Item<'_, '_, u64> = table.take(key, self.problems)?;
             if !(from..=to).contains(&item.value) {
@@ -281,7 +354,7 @@ impl<'t> Reader<'_, 't> {
         time("body_timeout_ms", 10, 600_000, &mut limits.body_timeout);
         time("drain_ms", 0, 3_600_000, &mut limits.drain);
         table.end(self.problems);
-        limits
+        (limits, principal, server)
     }
 
     fn outbound(&mut self, root: &mut Table<'_, 't>) -> Outbound {

@@ -245,3 +245,35 @@ fn other_values_are_checked_too() {
     assert_eq!(wrong("data_dir = ''"), ["2: `data_dir` is empty"]);
     assert!(wrong("[outbound]\ntrust = ['no-such-file.pem']")[0].starts_with("3: cannot read"));
 }
+
+#[test]
+fn limits_of_principals_and_servers_are_apart_and_bounded() {
+    let settings = parse_text(
+        "public_url = 'https://mcp.example.com'\nmaster_key_env = 'KEY'\n[limits.principal]\nper_second = 0\ncalls = 3\n\
+         [limits.server]\nper_second = 5\nburst = 9\nwait_ms = 0\n",
+    )
+    .unwrap();
+    assert_eq!(
+        settings.master_key,
+        MasterKey::Environment("KEY".to_owned())
+    );
+    let (principal, server) = (settings.principal_limits, settings.server_limits);
+    assert_eq!((principal.rate, principal.calls), (None, 3));
+    assert_eq!(
+        (server.rate.is_some(), server.patience),
+        (true, Duration::ZERO)
+    );
+    assert_eq!(server.calls, CallLimits::for_servers().calls);
+    assert_eq!(
+        wrong("[limits.server]\ncalls = 0\nrate = 1\n[limits.principal]\nper_second = 2000000"),
+        [
+            "3: `calls = 0` is out of bounds",
+            "4: there is no key `rate` here",
+            "6: `per_second = 2000000` is out of bounds",
+        ]
+    );
+    let error =
+        parse_text("public_url = 'https://mcp.example.com'\nmaster_key_env = 'planted+key='")
+            .unwrap_err();
+    assert!(!error.to_string().contains("planted"), "{error}");
+}

@@ -1,0 +1,240 @@
+//! The routes.
+
+mod audit;
+mod credentials;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, future::Future, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{delete, get, put},
+};
+use bytes::Bytes;
+use gatewright_audit::{AuditSink as _, Change, Durability, Record, SegmentFiles, Stage};
+use gatewright_core::{Clock as _, ServerName, SystemClock, TenantId, Timestamp};
+use gatewright_identity::ApiKeyRing;
+use gatewright_vault::SealedVault;
+use http::{HeaderValue, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{AdminSocket, Estate, Operator, TenantView, problem::Problem};
+
+/// The largest body: twice the longest secret, for what JSON makes of it.
+const LARGEST: usize = 256 << 10;
+
+/// The admin API of a gateway. Clones are the same.
+#[derive(Clone)]
+pub struct Console(Arc<Inner>);
+
+struct Inner {
+    estate: Box<dyn Estate>,
+    vault: SealedVault,
+    keys: ApiKeyRing,
+    log: SegmentFiles,
+    /// Cancelled when the process ends: answers without end end then.
+    stop: CancellationToken,
+}
+
+impl Console {
+    /// Over what this gateway serves and holds. Once `stop` is cancelled, it takes no more requests.
+    #[must_use]
+    pub fn new(
+        estate: impl Estate,
+        vault: SealedVault,
+        keys: ApiKeyRing,
+        log: SegmentFiles,
+        stop: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            estate: Box::new(estate),
+            vault,
+            keys,
+            log,
+            stop,
+        }))
+    }
+
+    /// Answers whoever the socket lets in, until it is told to stop and the requests under way are answered.
+    ///
+    /// # Errors
+    /// An error of the socket.
+    pub async fn serve(self, socket: AdminSocket) -> std::io::Result<()> {
+        let stop = self.0.stop.clone();
+        let service = self
+            .router()
+            .into_make_service_with_connect_info::<Operator>();
+        axum::serve(socket, service)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
+    }
+
+    fn router(self) -> Router {
+        let v1 = Router::new()
+            .route("/status", get(status))
+            .route("/tenants/{tenant}/credentials", get(credentials::list))
+            .route(
+                "/tenants/{tenant}/credentials/{server}/{owner}",
+                put(credentials::put).delete(credentials::remove),
+            )
+            .route("/tenants/{tenant}/keys", get(keys::list).post(keys::create))
+            .route("/tenants/{tenant}/keys/{id}", delete(keys::revoke))
+            .route("/audit/records", get(audit::records));
+        Router::new()
+            .nest("/api/v1", v1)
+            .fallback(async || Problem::unknown("no-such-path", "there is nothing at this path"))
+            .method_not_allowed_fallback(async || {
+                let detail = "this path takes other methods";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail)
+            })
+            .layer(DefaultBodyLimit::max(LARGEST))
+            .layer(middleware::map_response(unstored))
+            .with_state(self)
+    }
+
+    fn tenant(&self, name: &str) -> Result<TenantView, Problem> {
+        let tenants = self.0.estate.tenants();
+        let known: Vec<String> = tenants
+            .iter()
+            .map(|tenant| format!("`{}`", tenant.name))
+            .collect();
+        tenants
+            .into_iter()
+            .find(|tenant| tenant.name.as_str() == name)
+            .ok_or_else(|| {
+                let detail = format!(
+                    "there is no such tenant: the tenants are {}",
+                    known.join(", ")
+                );
+                Problem::unknown("unknown-tenant", detail)
+            })
+    }
+
+    /// Makes a change, between the record that it begins and the one that it ended: no record, no change.
+    async fn change<T>(
+        &self,
+        change: Change,
+        make: impl Future<Output = Result<(T, Vec<(&'static str, String)>), Problem>>,
+    ) -> Result<T, Problem> {
+        let write = |change: &Change, stage| {
+            let record = Record::changed(change, stage, now());
+            self.0.log.append(record, Durability::Synced)
+        };
+        write(&change, Stage::Begun).await.map_err(|error| {
+            let detail = format!("nothing was changed, since it cannot be recorded: {error}");
+            Problem::unavailable("no-record", detail)
+        })?;
+        let made = make.await;
+        let (stage, details) = match &made {
+            Ok((_, details)) => (Stage::Done, details.clone()),
+            Err(problem) => (Stage::Failed, vec![("problem", problem.code().to_owned())]),
+        };
+        let mut ended = change;
+        ended.details.extend(details);
+        if let Err(error) = write(&ended, stage).await {
+            tracing::error!(%error, reference = %ended.reference, "the end of a change is not in the log");
+        }
+        made.map(|(value, _)| value)
+    }
+}
+
+async fn status(State(console): State<Console>) -> Json<Value> {
+    let now = now();
+    let tenants: Vec<Value> = console
+        .0
+        .estate
+        .tenants()
+        .iter()
+        .map(|tenant| {
+            let keys = console.0.keys.list(&tenant.name);
+            let good = keys.iter().filter(|key| keys::state(key, now) == "good");
+            let mut shown = json!(tenant);
+            shown["api_keys"] = json!(good.count());
+            shown
+        })
+        .collect();
+    let mut document = json!(console.0.estate.figures());
+    document["tenants"] = json!(tenants);
+    Json(document)
+}
+
+/// What the body holds. What is wrong with it is said without a word of it: it may hold a secret.
+fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
+    let body = body.map_err(|_unread| {
+        let detail = format!("the body is larger than {LARGEST} bytes, or broke off");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", detail)
+    })?;
+    serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!(
+            "the body is not the JSON that this takes (line {}, column {}); see docs/configuration.md",
+            error.line(),
+            error.column()
+        );
+        Problem::new(StatusCode::BAD_REQUEST, "body", detail)
+    })
+}
+
+fn server_name(text: &str) -> Result<ServerName, Problem> {
+    ServerName::new(text).map_err(|error| Problem::unfit("server-name", error.to_string()))
+}
+
+fn unknown_server(tenant: &TenantView) -> Problem {
+    let known: Vec<String> = tenant
+        .servers
+        .iter()
+        .map(|server| format!("`{}`", server.name))
+        .collect();
+    let detail = if known.is_empty() {
+        "there is no such server: the tenant has none".to_owned()
+    } else {
+        format!("there is no such server: they are {}", known.join(", "))
+    };
+    Problem::unknown("unknown-server", detail)
+}
+
+fn unknown_issuer(tenant: &TenantView) -> Problem {
+    let known: Vec<String> = tenant
+        .issuers
+        .iter()
+        .map(|issuer| format!("`{issuer}`"))
+        .collect();
+    let detail = format!(
+        "nobody of this issuer is known here: they are {}",
+        known.join(", ")
+    );
+    Problem::unfit("unknown-issuer", detail)
+}
+
+fn begin(tenant: &TenantId, operator: Operator, action: &'static str) -> Change {
+    Change::new(tenant.clone(), operator.uid, action)
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn rfc3339(time: Timestamp) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(time.millis()).ok()?;
+    Some(format!("{time:.0}"))
+}
+
+/// No answer is for keeping: one holds the text of a key.
+async fn unstored(answer: Response) -> Response {
+    let mut answer = answer.into_response();
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    answer
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
+    }
+}

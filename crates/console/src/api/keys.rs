@@ -1,0 +1,167 @@
+//! API keys.
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, Path, State, rejection::BytesRejection},
+};
+use bytes::Bytes;
+use gatewright_core::{CredentialOwner, ServerName, Timestamp, access::Pattern};
+use gatewright_identity::{ApiKeyRecord, CreateApiKeyError, KeyHolder, NewApiKey};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Console, begin, now, parse, rfc3339, unknown_issuer, unknown_server};
+use crate::{Operator, TenantView, problem::Problem};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateForm {
+    name: String,
+    /// `agent:<issuer>|<id>` or `user:<issuer>|<id>`.
+    holder: String,
+    servers: Vec<String>,
+    expires_at: String,
+}
+
+pub(super) async fn list(
+    State(console): State<Console>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let tenant = console.tenant(&tenant)?;
+    let now = now();
+    let keys = console.0.keys.list(&tenant.name);
+    let keys: Vec<Value> = keys.iter().map(|record| shown(record, now)).collect();
+    Ok(Json(json!({ "keys": keys })))
+}
+
+fn shown(record: &ApiKeyRecord, now: Timestamp) -> Value {
+    json!({
+        "id": record.id.to_string(),
+        "name": record.name,
+        "holder": written(&record.holder),
+        "servers": record.servers.iter().map(Pattern::as_str).collect::<Vec<_>>(),
+        "created_at": rfc3339(record.created_at),
+        "expires_at": rfc3339(record.expires_at),
+        "revoked_at": record.revoked_at.and_then(rfc3339),
+        "last_used_at": record.last_used_at.and_then(rfc3339),
+        "state": state(record, now),
+    })
+}
+
+/// `good`, `expired` or `revoked`.
+pub(super) fn state(record: &ApiKeyRecord, now: Timestamp) -> &'static str {
+    match (record.revoked_at, record.expires_at <= now) {
+        (Some(_), _) => "revoked",
+        (None, true) => "expired",
+        (None, false) => "good",
+    }
+}
+
+fn written(holder: &KeyHolder) -> String {
+    match holder {
+        KeyHolder::Agent(subject) => format!("agent:{subject}"),
+        KeyHolder::User(subject) => format!("user:{subject}"),
+    }
+}
+
+pub(super) async fn create(
+    State(console): State<Console>,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+    Path(tenant): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let form: CreateForm = parse(body)?;
+    let tenant = console.tenant(&tenant)?;
+    let new = new(&form, &tenant)?;
+    let expires_at = new.expires_at;
+    let change = begin(&tenant.name, operator, "key.create")
+        .with("holder", written(&new.holder))
+        .with("servers", form.servers.join(" "))
+        .with("name", &form.name)
+        .with("expires_at", rfc3339(expires_at).unwrap_or_default());
+    let keys = &console.0.keys;
+    let made = console.change(change, async {
+        let issued = keys.create(&tenant.name, new).await.map_err(refused)?;
+        let id = issued.id.to_string();
+        Ok((issued, vec![("key", id)]))
+    });
+    let issued = made.await?;
+    let document = json!({
+        "id": issued.id.to_string(),
+        "key": issued.text.expose(),
+        "name": form.name,
+        "holder": form.holder,
+        "servers": form.servers,
+        "expires_at": rfc3339(expires_at),
+    });
+    Ok((StatusCode::CREATED, Json(document)))
+}
+
+fn new(form: &CreateForm, tenant: &TenantView) -> Result<NewApiKey, Problem> {
+    let holder = match form.holder.parse() {
+        Ok(CredentialOwner::Agent(subject)) => KeyHolder::Agent(subject),
+        Ok(CredentialOwner::User(subject)) => KeyHolder::User(subject),
+        _ => {
+            let detail = "a key is held by `agent:<issuer>|<id>` or `user:<issuer>|<id>`";
+            return Err(Problem::unfit("holder", detail));
+        }
+    };
+    let (KeyHolder::Agent(subject) | KeyHolder::User(subject)) = &holder;
+    if !tenant.knows(subject.issuer()) {
+        return Err(unknown_issuer(tenant));
+    }
+    let servers: Vec<Pattern> = form.servers.iter().map(|text| Pattern::new(text)).collect();
+    let known = |name: &str| ServerName::new(name).is_ok_and(|name| tenant.server(&name).is_some());
+    if !servers.iter().filter_map(Pattern::literal).all(known) {
+        return Err(unknown_server(tenant));
+    }
+    let Ok(expires_at) = form.expires_at.parse::<jiff::Timestamp>() else {
+        let detail = "`expires_at` is a moment with its offset, as `2027-01-31T18:00:00Z`";
+        return Err(Problem::unfit("expires-at", detail));
+    };
+    Ok(NewApiKey {
+        name: form.name.clone(),
+        holder,
+        servers,
+        expires_at: Timestamp::from_millis(expires_at.as_millisecond()),
+    })
+}
+
+fn refused(error: CreateApiKeyError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        CreateApiKeyError::Name
+        | CreateApiKeyError::Holder
+        | CreateApiKeyError::Servers
+        | CreateApiKeyError::Ended => Problem::unfit("key", detail),
+        CreateApiKeyError::PeopleOff => {
+            let detail = "this tenant has no keys for people: set `api_keys_for_people = true` in org.toml, or make it for an agent";
+            Problem::new(StatusCode::CONFLICT, "people-keys-off", detail)
+        }
+        CreateApiKeyError::TooMany => Problem::new(StatusCode::CONFLICT, "too-many-keys", detail),
+        _ => Problem::unavailable("keys", detail),
+    }
+}
+
+pub(super) async fn revoke(
+    State(console): State<Console>,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+    Path((tenant, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let tenant = console.tenant(&tenant)?;
+    let unknown = || Problem::unknown("unknown-key", "there is no key of this id");
+    let id = gatewright_identity::ApiKeyId::parse(&id).map_err(|_invalid| unknown())?;
+    let change = begin(&tenant.name, operator, "key.revoke").with("key", &id);
+    let keys = &console.0.keys;
+    console
+        .change(change, async {
+            let found = keys.revoke(&tenant.name, &id).await;
+            match found.map_err(|error| Problem::unavailable("keys", error))? {
+                true => Ok(((), Vec::new())),
+                false => Err(unknown()),
+            }
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

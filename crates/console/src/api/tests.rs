@@ -1,0 +1,312 @@
+use std::sync::Mutex;
+
+use axum::{body::Body, extract::connect_info::MockConnectInfo};
+use gatewright_core::{CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
+use gatewright_identity::{MacKey, MacKeys};
+use gatewright_store::SqliteStore;
+use gatewright_vault::{FileKeys, TokenVault as _};
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::{Figures, ServerView};
+
+const ISSUER: &str = "https://idp.example";
+const ANN: &str = "user:https:%2F%2Fidp.example|ann";
+const PLANTED: &str = "planted-secret";
+
+#[derive(Default)]
+struct Fixed(Mutex<bool>);
+
+impl Estate for Fixed {
+    fn tenants(&self) -> Vec<TenantView> {
+        let server = |name: &str, mode| ServerView {
+            name: ServerName::new(name).unwrap(),
+            transport: "http",
+            credential: CredentialRule {
+                mode,
+                ..CredentialRule::default()
+            },
+        };
+        vec![TenantView {
+            name: TenantId::default(),
+            issuers: vec![ISSUER.to_owned()],
+            api_keys_for_people: *self.0.lock().unwrap(),
+            servers: vec![
+                server("wiki", CredentialMode::PerUser),
+                server("open", CredentialMode::None),
+            ],
+        }]
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            version: "0",
+            process: 7,
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            public_url: "https://gw.example/".to_owned(),
+            listens_on: "127.0.0.1:1".to_owned(),
+            data_dir: "/x".to_owned(),
+            audit_lost: 0,
+        }
+    }
+}
+
+struct Bed {
+    router: Router,
+    vault: SealedVault,
+    keys: ApiKeyRing,
+    log: SegmentFiles,
+    dir: TempDir,
+}
+
+async fn bed() -> Bed {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("x.db")).await.unwrap();
+    let masters = FileKeys::open(&dir.path().join("keys")).unwrap();
+    let mac = MacKey {
+        id: "1".to_owned(),
+        key: SecretBytes::new(vec![1; 32]),
+    };
+    let keys = ApiKeyRing::new(store.clone(), MacKeys::new(&mac, &[]));
+    keys.load(&TenantId::default()).await.unwrap();
+    let vault = SealedVault::new(store, masters);
+    let log = SegmentFiles::open(dir.path().join("audit")).unwrap();
+    let stop = CancellationToken::new();
+    let console = Console::new(
+        Fixed::default(),
+        vault.clone(),
+        keys.clone(),
+        log.clone(),
+        stop,
+    );
+    let router = console
+        .router()
+        .layer(MockConnectInfo(Operator { uid: 1234 }));
+    Bed {
+        router,
+        vault,
+        keys,
+        log,
+        dir,
+    }
+}
+
+impl Bed {
+    async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> (u16, String) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .body(body.into())
+            .unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+        let status = answer.status().as_u16();
+        if status >= 400 {
+            let content_type = &answer.headers()[header::CONTENT_TYPE];
+            assert_eq!(content_type, "application/problem+json", "{path}");
+        }
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn put(&self, place: &str, secret: &str) -> (u16, String) {
+        let path = format!("/tenants/default/credentials/{place}");
+        let body = json!({ "secret": secret }).to_string();
+        self.ask(Method::PUT, &path, body).await
+    }
+
+    async fn stored(&self, owner: &CredentialOwner) -> Option<String> {
+        let wiki = ServerName::new("wiki").unwrap();
+        let found = self.vault.credential(&TenantId::default(), owner, &wiki);
+        let found = found.await.unwrap();
+        found.map(|credential| credential.secret.expose().to_owned())
+    }
+
+    fn records(&self) -> String {
+        let mut records = Vec::new();
+        gatewright_audit::export(self.log.dir(), &Default::default(), &mut records).unwrap();
+        String::from_utf8(records).unwrap()
+    }
+}
+
+fn ann() -> CredentialOwner {
+    CredentialOwner::User(gatewright_core::Subject::new(ISSUER, "ann"))
+}
+
+#[tokio::test]
+async fn a_secret_goes_in_and_never_comes_out() {
+    let bed = bed().await;
+    let (status, answer) = bed.put(&format!("wiki/{ANN}"), PLANTED).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(bed.stored(&ann()).await.as_deref(), Some(PLANTED));
+    let list = "/tenants/default/credentials";
+    let (status, listed) = bed.ask(Method::GET, list, "").await;
+    assert_eq!(status, 200);
+    assert!(listed.contains("user:https://idp.example|ann"), "{listed}");
+    let records = bed.records();
+    for said in [
+        "\"stage\":\"begun\"",
+        "\"stage\":\"done\"",
+        "uid:1234",
+        "credential.put",
+    ] {
+        assert!(records.contains(said), "{said} is not in {records}");
+    }
+    for shown in [&answer, &listed, &records] {
+        assert!(!shown.contains(PLANTED), "{shown}");
+    }
+
+    let path = format!("{list}/wiki/{ANN}");
+    assert_eq!(bed.ask(Method::DELETE, &path, "").await.0, 204);
+    assert_eq!(bed.stored(&ann()).await, None);
+    let (status, again) = bed.ask(Method::DELETE, &path, "").await;
+    assert_eq!(status, 404, "{again}");
+    assert!(bed.records().contains("\"stage\":\"failed\""));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_without_a_word_of_it() {
+    let bed = bed().await;
+    for (place, secret, status) in [
+        ("none/shared", PLANTED, 404),
+        ("wiki/user:https:%2F%2Felsewhere.example|ann", PLANTED, 422),
+        ("wiki/ann", PLANTED, 422),
+        ("Wiki/shared", PLANTED, 422),
+        ("wiki/shared", "", 422),
+        ("wiki/shared", "planted-secret\r\nx-admin: 1", 422),
+        ("wiki/shared", &"planted-secret".repeat(6000), 422),
+        ("wiki/shared", &"planted-secret".repeat(60_000), 413),
+    ] {
+        let (found, answer) = bed.put(place, secret).await;
+        assert_eq!(found, status, "{place}: {answer}");
+        assert!(!answer.contains("planted"), "{answer}");
+    }
+    let path = "/tenants/default/credentials/wiki/shared";
+    for body in [
+        "planted-secret",
+        r#"{"secret": 7, "planted-secret": 1}"#,
+        r#"{"secret": "x", "planted-secret": 1}"#,
+        r#"{"secret": ["planted-secret"]}"#,
+    ] {
+        let (status, answer) = bed.ask(Method::PUT, path, body).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(!answer.contains("planted"), "{answer}");
+    }
+    let elsewhere = "/tenants/acme/credentials/wiki/shared";
+    let body = r#"{"secret": "x"}"#;
+    assert_eq!(bed.ask(Method::PUT, elsewhere, body).await.0, 404);
+    assert_eq!(bed.ask(Method::GET, "/elsewhere", "").await.0, 404);
+    assert_eq!(bed.ask(Method::POST, "/status", "").await.0, 405);
+    assert_eq!(bed.stored(&CredentialOwner::Shared).await, None);
+    assert!(!bed.records().contains("planted"));
+}
+
+#[tokio::test]
+async fn a_credential_that_no_call_takes_is_stored_with_a_note() {
+    let bed = bed().await;
+    let (status, answer) = bed.put("open/shared", "x").await;
+    assert!(
+        status == 200 && answer.contains("its mode is `none`"),
+        "{answer}"
+    );
+    let (_, answer) = bed.put(&format!("wiki/{ANN}"), "x").await;
+    assert!(answer.contains("\"note\":null"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_revoked_by_its_id() {
+    let bed = bed().await;
+    let path = "/tenants/default/keys";
+    let body = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    let (status, made) = bed.ask(Method::POST, path, body.to_string()).await;
+    assert_eq!(status, 201, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, text) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let (_, listed) = bed.ask(Method::GET, path, "").await;
+    assert!(listed.contains(id) && !listed.contains(text), "{listed}");
+    assert!(listed.contains("\"state\":\"good\""), "{listed}");
+    let (_, status) = bed.ask(Method::GET, "/status", "").await;
+    assert!(status.contains("\"api_keys\":1"), "{status}");
+
+    let own = format!("{path}/{id}");
+    assert_eq!(bed.ask(Method::DELETE, &own, "").await.0, 204);
+    let (_, listed) = bed.ask(Method::GET, path, "").await;
+    assert!(listed.contains("\"state\":\"revoked\""), "{listed}");
+    let other = format!("{path}/000000000000");
+    assert_eq!(bed.ask(Method::DELETE, &other, "").await.0, 404);
+    let records = bed.records();
+    assert!(records.contains(id) && !records.contains(text), "{records}");
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_be_used_is_not_made() {
+    let bed = bed().await;
+    let good = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    for (key, value, status) in [
+        ("holder", json!("bot"), 422),
+        ("holder", json!("shared"), 422),
+        ("holder", json!("agent:https://elsewhere.example|bot"), 422),
+        ("holder", json!(format!("user:{ISSUER}|ann")), 409),
+        ("servers", json!([]), 422),
+        ("servers", json!(["none"]), 404),
+        ("expires_at", json!("2001-01-01T00:00:00Z"), 422),
+        ("expires_at", json!("tomorrow"), 422),
+        ("name", json!(""), 422),
+        ("surplus", json!(1), 400),
+    ] {
+        let mut form = good.clone();
+        form[key] = value.clone();
+        let path = "/tenants/default/keys";
+        let (found, answer) = bed.ask(Method::POST, path, form.to_string()).await;
+        assert_eq!(found, status, "{key} = {value}: {answer}");
+    }
+    assert!(bed.keys.list(&TenantId::default()).is_empty());
+    bed.keys.allow_people([TenantId::default()]);
+    let mut form = good;
+    form["holder"] = json!(format!("user:{ISSUER}|ann"));
+    let made = bed.ask(Method::POST, "/tenants/default/keys", form.to_string());
+    assert_eq!(made.await.0, 201);
+}
+
+#[tokio::test]
+async fn no_record_no_change() {
+    let bed = bed().await;
+    bed.log.close().await.unwrap();
+    let (status, answer) = bed.put("wiki/shared", PLANTED).await;
+    assert_eq!(status, 503);
+    assert!(answer.contains("nothing was changed"), "{answer}");
+    assert_eq!(bed.stored(&CredentialOwner::Shared).await, None);
+    assert!(bed.dir.path().exists());
+}
+
+#[tokio::test]
+async fn records_are_shown_and_followed() {
+    let bed = bed().await;
+    bed.put("wiki/shared", "x").await;
+    let (status, records) = bed.ask(Method::GET, "/audit/records?count=1", "").await;
+    assert_eq!((status, records.lines().count()), (200, 1), "{records}");
+    assert_eq!(bed.ask(Method::GET, "/audit/records?n=1", "").await.0, 400);
+    let bad = "/audit/records?reference=nothing";
+    assert_eq!(bed.ask(Method::GET, bad, "").await.0, 400);
+
+    let request = Request::get("/api/v1/audit/records?count=0&follow=true");
+    let request = request.body(Body::empty()).unwrap();
+    let answer = bed.router.clone().oneshot(request).await.unwrap();
+    bed.put("wiki/shared", "y").await;
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    assert!(
+        first.contains("credential.put") && first.ends_with('\n'),
+        "{first}"
+    );
+}
