@@ -120,8 +120,8 @@ impl Bed {
 
     async fn stored(&self, owner: &CredentialOwner) -> Option<String> {
         let wiki = ServerName::new("wiki").unwrap();
-        let found = self.vault.credential(&TenantId::default(), owner, &wiki);
-        let found = found.await.unwrap();
+        let tenant = TenantId::default();
+        let found = self.vault.credential(&tenant, owner, &wiki).await.unwrap();
         found.map(|credential| credential.secret.expose().to_owned())
     }
 
