@@ -142,10 +142,11 @@ fn play(
         urls.insert(server.name, format!("{url}/mcp"));
         running.push(started);
     }
+    // Last, and at once: the longer a port has been free, the likelier it is taken.
     let ports = (free_port()?, free_port()?);
     let gateway = Gateway::configure(program, folder, ports, &issuer, &urls)?;
-    let tokens = tokens(peers, &issuer, &gateway, folder)?;
     let started = gateway.start(peers, folder)?;
+    let tokens = tokens(peers, &issuer, &gateway, folder)?;
 
     for client in Client::ALL {
         for server in SERVERS.iter().filter(|server| client.can_reach(server)) {

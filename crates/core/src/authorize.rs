@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gatewright_wire::ItemKind;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{Call, CallBody, Principal, Route};
+use crate::{Call, CallBody, Principal, Route, SubscriptionsError};
 
 /// The version of the snapshot (policies, roles, grants) that a decision was made on; 0 where there is only one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -317,7 +317,19 @@ pub async fn authorize<E: PolicyEngine>(
             obligations,
             snapshot,
         } => {
-            let needed = body.call().route().scopes_for(body.call().target());
+            let needed = match scopes_of(body.call()) {
+                Ok(needed) => needed,
+                Err(error) => {
+                    return Err(AuthorizeError::Denied {
+                        denial: Denial {
+                            policies: Vec::new(),
+                            reason: error.to_string(),
+                        },
+                        snapshot,
+                        call: Box::new(body),
+                    });
+                }
+            };
             if let Some(scopes) = principal.scopes()
                 && !needed.iter().all(|scope| scopes.contains(*scope))
             {
@@ -357,6 +369,19 @@ pub async fn authorize<E: PolicyEngine>(
             call: Box::new(body),
         }),
     }
+}
+
+/// The scopes that a call needs: for its target, or for everything that it subscribes to.
+fn scopes_of(call: &Call) -> Result<Vec<&str>, SubscriptionsError> {
+    let mut needed = call.route().scopes_for(call.target());
+    for uri in call.subscriptions()? {
+        for scope in call.route().scopes_for(Some(&uri)) {
+            if !needed.contains(&scope) {
+                needed.push(scope);
+            }
+        }
+    }
+    Ok(needed)
 }
 
 #[cfg(test)]
@@ -450,6 +475,51 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(refused, AuthorizeError::Denied { .. }));
+    }
+
+    fn listen(subscriptions: &str) -> CallBody {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{
+            "notifications":{{"resourceSubscriptions":{subscriptions}}},
+            "_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        );
+        let request = http::Request::post("/mcp")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "subscriptions/listen");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        CallBody::parse(&route("s"), &parts, text.into(), &Default::default()).unwrap()
+    }
+
+    /// Invariant 5: what a call subscribes to, it uses.
+    #[tokio::test]
+    async fn a_subscription_needs_the_scopes_of_what_it_names() {
+        let allows = engine_fn(|_, _| Decision::allow(["p"]));
+        let reader = principal("s", Some(&["read"]));
+        assert!(
+            authorize(&allows, &reader, listen(r#"["other"]"#))
+                .await
+                .is_ok()
+        );
+        let refused = authorize(&allows, &reader, listen(r#"["other","pay"]"#))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(refused, AuthorizeError::Challenged { challenge, .. } if challenge.scopes == ["write"])
+        );
+        let writer = principal("s", Some(&["write"]));
+        assert!(
+            authorize(&allows, &writer, listen(r#"["pay"]"#))
+                .await
+                .is_ok()
+        );
+        for unreadable in [r#""pay""#, "[7]", &format!("{:?}", vec!["x"; 1_001])] {
+            let refused = authorize(&allows, &writer, listen(unreadable)).await;
+            assert!(
+                matches!(refused, Err(AuthorizeError::Denied { .. })),
+                "{unreadable}"
+            );
+        }
     }
 
     #[tokio::test]

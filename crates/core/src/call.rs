@@ -1,3 +1,5 @@
+mod subscriptions;
+
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -14,6 +16,8 @@ use http::{HeaderMap, Method, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::Route;
+
+pub use self::subscriptions::SubscriptionsError;
 
 /// What a call is. Every layer handles each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -63,7 +63,7 @@ pub use authorize::{
     AuthorizeError, Challenge, Decision, Denial, EngineFn, Obligation, Permit, Permitted,
     PolicyEngine, SnapshotVersion, Visible, authorize, engine_fn,
 };
-pub use call::{Call, CallBody, CallKind, ParseCallError};
+pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::{
     CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,

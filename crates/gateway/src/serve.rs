@@ -358,6 +358,7 @@ impl Running {
     pub async fn shutdown(self) {
         self.readiness.set(false);
         self.draining.cancel();
+        tracing::info!("draining");
         self.clients.end().await;
         self.admin.end().await;
         let cancellations = self.live.upstream.tasks();

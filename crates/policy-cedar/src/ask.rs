@@ -4,18 +4,14 @@ use std::collections::HashMap;
 
 use cedar_policy::{Entity, EntityUid, RestrictedExpression};
 use gatewright_core::{Call, ServerName};
-use gatewright_wire::{ItemKind, Peer, Subject, json};
+use gatewright_wire::{ItemKind, Peer, Subject};
 
 use crate::{
     ToolFacts,
-    arguments::confusable,
     names::{self, Kind},
     schema::{Action, SEE, SUBSCRIBE},
     uri,
 };
-
-/// How many resources one `subscriptions/listen` may name; each costs two decisions.
-const SUBSCRIPTIONS: usize = 1_000;
 
 /// What a question is about, with its server.
 #[derive(Debug)]
@@ -63,13 +59,12 @@ impl Ask {
             Subject::Task | Subject::None => {
                 let target = Target::server(server);
                 let mut questions = vec![Question { action, target }];
-                if call.method() == Some("subscriptions/listen") {
-                    for uri in subscriptions(call)? {
-                        refuse_unless_plain(&uri)?;
-                        for action in [SEE, SUBSCRIBE] {
-                            let target = Target::item(ItemKind::Resource, server, &uri, &facts);
-                            questions.push(Question { action, target });
-                        }
+                let subscriptions = call.subscriptions().map_err(|error| error.reason())?;
+                for uri in subscriptions {
+                    refuse_unless_plain(&uri)?;
+                    for action in [SEE, SUBSCRIBE] {
+                        let target = Target::item(ItemKind::Resource, server, &uri, &facts);
+                        questions.push(Question { action, target });
                     }
                 }
                 return Ok(Self { questions });
@@ -163,40 +158,4 @@ impl Target {
         }
         Entity::new(self.uid.clone(), attributes, [self.server.clone()].into()).ok()
     }
-}
-
-/// The resources that a `subscriptions/listen` names.
-fn subscriptions(call: &Call) -> Result<Vec<String>, &'static str> {
-    const MALFORMED: &str = "the subscriptions cannot be read";
-    let Some(params) = call.params() else {
-        return Ok(Vec::new());
-    };
-    let Some(notifications) = exact_member(params, "notifications")? else {
-        return Ok(Vec::new());
-    };
-    let Some(list) = exact_member(notifications, "resourceSubscriptions")? else {
-        return Ok(Vec::new());
-    };
-    if list == "null" {
-        return Ok(Vec::new());
-    }
-    let uris = json::items(list).ok_or(MALFORMED)?;
-    if uris.len() > SUBSCRIPTIONS {
-        return Err("too many resources are subscribed to at once");
-    }
-    uris.into_iter()
-        .map(|uri| json::string(uri).map(Into::into).ok_or(MALFORMED))
-        .collect()
-}
-
-/// A member of an object, unless a reader that does not mind case could take another for it.
-fn exact_member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>, &'static str> {
-    let members = json::members(object).ok_or("the parameters are not an object")?;
-    if members.iter().any(|(other, _)| confusable(other, name)) {
-        return Err("two names of parameters differ only in case");
-    }
-    Ok(members
-        .into_iter()
-        .find(|(other, _)| other == name)
-        .map(|(_, value)| value))
 }

@@ -227,6 +227,44 @@ fn pause() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cargo;
+
+    /// Starts a shell that starts a program, and returns that program's id.
+    fn shell(folder: &Path, last: &str) -> (Running, String) {
+        let mut tether = Command::new("python3");
+        tether.arg(cargo::root().unwrap().join("tests/e2e/tether.py"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("sleep 600 & echo started $!; {last}")]);
+        let mut running = Running::start("shell", tether, &shell, folder).unwrap();
+        let id = running.announced_url("started ").unwrap();
+        (running, id)
+    }
+
+    /// Waits until a process is gone, or is only waiting for its parent to notice.
+    fn ends(id: &str) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < KILL_LIMIT {
+            let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            if status.is_empty() || status.contains(") Z ") {
+                return true;
+            }
+            pause();
+        }
+        false
+    }
+
+    #[test]
+    fn what_a_program_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (running, id) = shell(folder.path(), "wait");
+        drop(running);
+        assert!(ends(&id));
+        // Also when the program has ended by itself, and its status is its own.
+        let (running, id) = shell(folder.path(), "trap 'exit 7' TERM; wait");
+        let error = running.terminate().unwrap_err().to_string();
+        assert!(error.contains("exit status: 7"), "{error}");
+        assert!(ends(&id));
+    }
 
     #[test]
     fn url_is_announced_once_its_line_is_whole() {

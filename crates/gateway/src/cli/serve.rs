@@ -38,7 +38,6 @@ pub(super) async fn until_ended(running: Running, signals: &mut Signals) {
             ),
         }
     }
-    tracing::info!("draining");
     tokio::select! {
         () = running.shutdown() => tracing::info!("ended"),
         () = signals.end() => tracing::warn!("asked twice: what is still under way is cut off"),
