@@ -21,11 +21,10 @@ use gatewright_core::{Clock as _, ServerName, SystemClock, TenantId, Timestamp};
 use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AdminSocket, Estate, Operator, TenantView, problem::Problem};
+use crate::{AdminSocket, Estate, Figures, Operator, TenantView, problem::Problem};
 
 /// The largest body: twice the longest secret, for what JSON makes of it.
 const LARGEST: usize = 256 << 10;
@@ -129,7 +128,7 @@ impl Console {
         };
         write(&change, Stage::Begun).await.map_err(|error| {
             let detail = format!("nothing was changed, since it cannot be recorded: {error}");
-            Problem::unavailable("no-record", detail)
+            Problem::unavailable("no-record", &detail)
         })?;
         let made = make.await;
         let (stage, details) = match &made {
@@ -145,24 +144,41 @@ impl Console {
     }
 }
 
-async fn status(State(console): State<Console>) -> Json<Value> {
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    figures: Figures,
+    tenants: Vec<TenantStatus>,
+}
+
+#[derive(Serialize)]
+struct TenantStatus {
+    #[serde(flatten)]
+    tenant: TenantView,
+    /// How many are good.
+    api_keys: usize,
+}
+
+async fn status(State(console): State<Console>) -> Json<Status> {
     let now = now();
-    let tenants: Vec<Value> = console
-        .0
-        .estate
-        .tenants()
-        .iter()
-        .map(|tenant| {
-            let keys = console.0.keys.list(&tenant.name);
-            let good = keys.iter().filter(|key| keys::state(key, now) == "good");
-            let mut shown = json!(tenant);
-            shown["api_keys"] = json!(good.count());
-            shown
-        })
-        .collect();
-    let mut document = json!(console.0.estate.figures());
-    document["tenants"] = json!(tenants);
-    Json(document)
+    let of_tenant = |tenant: TenantView| {
+        let keys = console.0.keys.list(&tenant.name);
+        let good = keys.iter().filter(|key| keys::state(key, now) == "good");
+        TenantStatus {
+            api_keys: good.count(),
+            tenant,
+        }
+    };
+    Json(Status {
+        figures: console.0.estate.figures(),
+        tenants: console
+            .0
+            .estate
+            .tenants()
+            .into_iter()
+            .map(of_tenant)
+            .collect(),
+    })
 }
 
 /// What the body holds. What is wrong with it is said without a word of it: it may hold a secret.

@@ -33,7 +33,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
-    pub(crate) fn unavailable(code: &'static str, detail: impl ToString) -> Self {
+    pub(crate) fn unavailable(code: &'static str, detail: &impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail.to_string())
     }
 

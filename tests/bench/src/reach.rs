@@ -21,6 +21,10 @@ pub(crate) fn missed(report: &Report) -> Vec<String> {
             )),
             // Nothing to compare with.
             None if name.ends_with("_nginx") && report.get("nginx_cpu_us").is_none() => None,
+            None if name == "added_p99_ratio_nginx"
+                && report.get("nginx_added_p99_ms").is_some_and(|added| added <= 0.0) => Some(
+                format!("{name} cannot be told: nginx seems to add nothing, so the machine did something else too"),
+            ),
             None => Some(format!("{name} was not measured")),
         })
         .collect()

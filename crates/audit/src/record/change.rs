@@ -49,7 +49,7 @@ impl Change {
 
     /// Says more.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &'static str, value: &impl ToString) -> Self {
         self.details.insert(name, value.to_string());
         self
     }
@@ -105,7 +105,7 @@ mod tests {
         let server = ServerName::new("wiki").unwrap();
         let change = Change::new(TenantId::default(), 1000, "credential.put")
             .at(&server)
-            .with("owner", "user:idp|ann\u{202e}");
+            .with("owner", &"user:idp|ann\u{202e}");
         let record = Record::changed(&change, Stage::Begun, Timestamp::from_secs(0)).to_json();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         assert_eq!(record["kind"], "changed");

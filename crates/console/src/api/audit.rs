@@ -55,8 +55,8 @@ pub(super) async fn records(
     let count = wanted.count.unwrap_or(20).min(MOST);
     let opened = tokio::task::spawn_blocking(move || Tail::open(&dir, filter, count)).await;
     let (latest, tail) = opened
-        .map_err(|error| Problem::unavailable("log", error))?
-        .map_err(|error| Problem::unavailable("log", error))?;
+        .map_err(|error| Problem::unavailable("log", &error))?
+        .map_err(|error| Problem::unavailable("log", &error))?;
     let body = if wanted.follow {
         followed(latest, tail, console.0.stop.clone())
     } else {

@@ -34,7 +34,7 @@ pub(super) async fn list(
         let page = console.0.vault.list(&tenant.name, after.as_ref(), PAGE);
         let page = page
             .await
-            .map_err(|error| Problem::unavailable("vault", error))?;
+            .map_err(|error| Problem::unavailable("vault", &error))?;
         let Some(last) = page.last() else { break };
         after = Some(RecordKey {
             owner: last.owner.clone(),
@@ -84,7 +84,7 @@ pub(super) async fn put(
             PutCredentialError::Empty | PutCredentialError::TooLong => {
                 Problem::unfit("secret", error.to_string())
             }
-            error => Problem::unavailable("vault", error),
+            error => Problem::unavailable("vault", &error),
         })?;
         Ok((version, vec![("version", version.to_string())]))
     });
@@ -110,7 +110,7 @@ pub(super) async fn remove(
     console
         .change(change, async {
             let removed = vault.remove(&tenant.name, key).await;
-            if removed.map_err(|error| Problem::unavailable("vault", error))? {
+            if removed.map_err(|error| Problem::unavailable("vault", &error))? {
                 Ok(((), Vec::new()))
             } else {
                 let detail = "no such credential is stored";

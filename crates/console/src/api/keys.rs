@@ -76,13 +76,16 @@ pub(super) async fn create(
     let new = new(&form, &tenant)?;
     let expires_at = new.expires_at;
     let change = begin(&tenant.name, operator, "key.create")
-        .with("holder", written(&new.holder))
-        .with("servers", form.servers.join(" "))
+        .with("holder", &written(&new.holder))
+        .with("servers", &form.servers.join(" "))
         .with("name", &form.name)
-        .with("expires_at", rfc3339(expires_at).unwrap_or_default());
+        .with("expires_at", &rfc3339(expires_at).unwrap_or_default());
     let keys = &console.0.keys;
     let made = console.change(change, async {
-        let issued = keys.create(&tenant.name, new).await.map_err(refused)?;
+        let issued = keys
+            .create(&tenant.name, new)
+            .await
+            .map_err(|error| refused(&error))?;
         let id = issued.id.to_string();
         Ok((issued, vec![("key", id)]))
     });
@@ -128,7 +131,7 @@ fn new(form: &CreateForm, tenant: &TenantView) -> Result<NewApiKey, Problem> {
     })
 }
 
-fn refused(error: CreateApiKeyError) -> Problem {
+fn refused(error: &CreateApiKeyError) -> Problem {
     let detail = error.to_string();
     match error {
         CreateApiKeyError::Name
@@ -140,7 +143,7 @@ fn refused(error: CreateApiKeyError) -> Problem {
             Problem::new(StatusCode::CONFLICT, "people-keys-off", detail)
         }
         CreateApiKeyError::TooMany => Problem::new(StatusCode::CONFLICT, "too-many-keys", detail),
-        _ => Problem::unavailable("keys", detail),
+        _ => Problem::unavailable("keys", &detail),
     }
 }
 
@@ -157,7 +160,7 @@ pub(super) async fn revoke(
     console
         .change(change, async {
             let found = keys.revoke(&tenant.name, &id).await;
-            match found.map_err(|error| Problem::unavailable("keys", error))? {
+            match found.map_err(|error| Problem::unavailable("keys", &error))? {
                 true => Ok(((), Vec::new())),
                 false => Err(unknown()),
             }

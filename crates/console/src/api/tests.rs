@@ -7,11 +7,12 @@ use gatewright_store::SqliteStore;
 use gatewright_vault::{FileKeys, TokenVault as _};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{Figures, ServerView};
+use crate::ServerView;
 
 const ISSUER: &str = "https://idp.example";
 const ANN: &str = "user:https:%2F%2Fidp.example|ann";
@@ -120,8 +121,8 @@ impl Bed {
 
     async fn stored(&self, owner: &CredentialOwner) -> Option<String> {
         let wiki = ServerName::new("wiki").unwrap();
-        let found = self.vault.credential(&TenantId::default(), owner, &wiki);
-        let found = found.await.unwrap();
+        let tenant = TenantId::default();
+        let found = self.vault.credential(&tenant, owner, &wiki).await.unwrap();
         found.map(|credential| credential.secret.expose().to_owned())
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{net::UnixStream, task::JoinSet};
 use url::Url;
 
-use super::{ConfigArgs, Failure, block_on};
+use super::{ConfigArgs, Failure, block_on, table};
 
 /// The largest answer that is read as a whole.
 const LARGEST: usize = 64 << 20;
@@ -140,7 +140,10 @@ fn target(path: &[&str], query: &[(&str, String)]) -> Result<String, Failure> {
 /// The detail of a problem (RFC 9457).
 fn said(status: StatusCode, body: &[u8]) -> String {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let detail = document["detail"].as_str().map(ToOwned::to_owned);
+    let detail = document
+        .get("detail")
+        .and_then(Value::as_str)
+        .map(ToOwned::to_owned);
     detail.unwrap_or_else(|| format!("the gateway answered {status}"))
 }
 
@@ -162,14 +165,11 @@ impl TenantArgs {
             return Ok(Subject::new(issuer, id));
         }
         let status = admin.ask(Method::GET, &["status"], None)?;
-        let tenants = status["tenants"].as_array().map(Vec::as_slice);
-        let tenant = tenants
-            .unwrap_or_default()
+        let tenant = table::items(&status, "tenants")
             .iter()
-            .find(|tenant| tenant["name"] == self.tenant.as_str())
+            .find(|tenant| tenant.get("name").is_some_and(|name| *name == self.tenant))
             .ok_or_else(|| format!("there is no tenant `{}`", self.tenant))?;
-        let issuers = tenant["issuers"].as_array().map(Vec::as_slice);
-        match issuers.unwrap_or_default() {
+        match table::items(tenant, "issuers") {
             [only] => Ok(Subject::new(only.as_str().unwrap_or_default(), id)),
             [] => Err("the tenant has no issuer, so nobody of it is known".into()),
             several => {

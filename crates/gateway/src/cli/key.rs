@@ -122,8 +122,8 @@ impl CreateArgs {
             writeln!(out, "{made}")?;
             return Ok(Found::Good);
         }
-        writeln!(out, "{}", table::cell(&made["key"]))?;
-        let (id, expires) = (table::cell(&made["id"]), table::cell(&made["expires_at"]));
+        writeln!(out, "{}", table::of(&made, "key"))?;
+        let (id, expires) = (table::of(&made, "id"), table::of(&made, "expires_at"));
         let note = format!(
             "key {id} of {holder}, until {expires}; it is shown this once: keep it where only its holder can read it"
         );
@@ -141,7 +141,6 @@ impl ListArgs {
             writeln!(out, "{keys}")?;
             return Ok(Found::Good);
         }
-        let all = keys["keys"].as_array().map(Vec::as_slice);
         let row = |one: &Value| {
             let columns = [
                 "id",
@@ -152,9 +151,9 @@ impl ListArgs {
                 "last_used_at",
                 "name",
             ];
-            columns.map(|name| table::cell(&one[name])).to_vec()
+            columns.map(|name| table::of(one, name)).to_vec()
         };
-        let rows: Vec<_> = all.unwrap_or_default().iter().map(row).collect();
+        let rows: Vec<_> = table::items(&keys, "keys").iter().map(row).collect();
         let heads = [
             "ID",
             "STATE",

@@ -24,7 +24,7 @@ pub(super) fn run(args: &StatusArgs) -> Outcome {
         writeln!(out, "{status}")?;
         return Ok(Found::Good);
     }
-    let said = |name: &str| table::cell(&status[name]);
+    let said = |name: &str| table::of(&status, name);
     writeln!(
         out,
         "gatewright {}, process {}, since {}",
@@ -39,33 +39,30 @@ pub(super) fn run(args: &StatusArgs) -> Outcome {
         said("listens_on")
     )?;
     writeln!(out, "keeps its state in {}", said("data_dir"))?;
-    if status["audit_lost"].as_u64().is_some_and(|lost| lost > 0) {
+    if status
+        .get("audit_lost")
+        .and_then(Value::as_u64)
+        .is_some_and(|lost| lost > 0)
+    {
         writeln!(out, "audit records that were lost: {}", said("audit_lost"))?;
     }
     writeln!(out)?;
     let mut rows = Vec::new();
-    for tenant in items(&status["tenants"]) {
-        let name = table::cell(&tenant["name"]);
-        for server in items(&tenant["servers"]) {
+    for tenant in table::items(&status, "tenants") {
+        let name = table::of(tenant, "name");
+        for server in table::items(tenant, "servers") {
             let mut row = vec![name.clone()];
             let columns = ["name", "transport", "credential"];
-            row.extend(columns.map(|column| table::cell(&server[column])));
+            row.extend(columns.map(|column| table::of(server, column)));
             rows.push(row);
         }
     }
     let heads = ["TENANT", "SERVER", "TRANSPORT", "CREDENTIAL"];
     table::write(&mut out, &heads, &rows)?;
     writeln!(out)?;
-    for tenant in items(&status["tenants"]) {
-        let (name, keys) = (
-            table::cell(&tenant["name"]),
-            table::cell(&tenant["api_keys"]),
-        );
+    for tenant in table::items(&status, "tenants") {
+        let (name, keys) = (table::of(tenant, "name"), table::of(tenant, "api_keys"));
         writeln!(out, "API keys of {name} that are good: {keys}")?;
     }
     Ok(Found::Good)
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

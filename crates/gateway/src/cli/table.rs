@@ -25,8 +25,19 @@ pub(super) fn write(out: &mut impl Write, heads: &[&str], rows: &[Vec<String>]) 
     Ok(())
 }
 
+/// The value under a name of an answer, as a cell.
+pub(super) fn of(value: &Value, name: &str) -> String {
+    cell(value.get(name).unwrap_or(&Value::Null))
+}
+
+/// The list under a name of an answer.
+pub(super) fn items<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    let list = value.get(name).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
 /// A value as a cell: `-` for nothing, lists with spaces between. What a terminal might obey is written out.
-pub(super) fn cell(value: &Value) -> String {
+fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

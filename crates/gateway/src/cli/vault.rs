@@ -105,10 +105,10 @@ impl PutArgs {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let body = json!({"secret": secret.expose()});
         let stored = admin.ask(Method::PUT, &path, Some(&body))?;
-        let (server, version) = (&self.place.server, table::cell(&stored["version"]));
+        let (server, version) = (&self.place.server, table::of(&stored, "version"));
         let mut out = io::stdout().lock();
         writeln!(out, "stored for {owner} at {server}, version {version}")?;
-        if let Some(note) = stored["note"].as_str() {
+        if let Some(note) = stored.get("note").and_then(Value::as_str) {
             writeln!(io::stderr().lock(), "note: {note}")?;
         }
         Ok(Found::Good)
@@ -178,12 +178,14 @@ impl ListArgs {
             writeln!(out, "{stored}")?;
             return Ok(Found::Good);
         }
-        let all = stored["credentials"].as_array().map(Vec::as_slice);
         let row = |one: &Value| {
             let columns = ["server", "owner", "version", "stored_at"];
-            columns.map(|name| table::cell(&one[name])).to_vec()
+            columns.map(|name| table::of(one, name)).to_vec()
         };
-        let rows: Vec<_> = all.unwrap_or_default().iter().map(row).collect();
+        let rows: Vec<_> = table::items(&stored, "credentials")
+            .iter()
+            .map(row)
+            .collect();
         table::write(&mut out, &["SERVER", "OWNER", "VERSION", "STORED"], &rows)?;
         Ok(Found::Good)
     }

@@ -2,15 +2,16 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    organisation,
+    organisation::{self, LIST_SERVER},
     process::{Running, free_address},
 };
 
@@ -47,6 +48,9 @@ impl Gateway {
         command.env("TOKIO_WORKER_THREADS", workers.to_string());
         let mut running = Running::start("gateway", &mut command, folder)?;
         running.wait_until_open(address)?;
+        for server in [0, LIST_SERVER] {
+            store_credential(program, &config, &organisation::server(server))?;
+        }
         Ok(Self {
             running,
             address,
@@ -75,6 +79,24 @@ impl Gateway {
     pub(super) fn log_bytes(&self) -> Result<u64> {
         bytes_in(&self.folder.join("data"))
     }
+}
+
+/// Stores the credential that all callers share, as an operator would.
+fn store_credential(program: &Path, config: &Path, server: &str) -> Result<()> {
+    let mut put = Command::new(program)
+        .args(["vault", "put", server, "--shared", "--config"])
+        .arg(config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let mut stdin = put.stdin.take().context("its input is written")?;
+    stdin.write_all(b"the-credential-of-the-bench")?;
+    drop(stdin);
+    ensure!(
+        put.wait()?.success(),
+        "the credential of `{server}` was not stored"
+    );
+    Ok(())
 }
 
 impl Drop for Gateway {
