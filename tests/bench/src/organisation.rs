@@ -158,7 +158,7 @@ pub(crate) fn text(issuer: &str, upstream: SocketAddr, many: usize) -> String {
 pub(crate) fn settings(public: SocketAddr) -> String {
     format!(
         "public_url = \"http://{public}\"\ndata_dir = \"data\"\norganisation = \"org.toml\"\ndevelopment = true\n\n\
-         [limits.principal]\nper_second = 0\n\n[listen]\npublic = \"{public}\"\n\n[logging]\nlevel = \"warn\"\n\n[outbound]\nallow = [\"127.0.0.0/8\"]\n\n\
+         [listen]\npublic = \"{public}\"\n\n[logging]\nlevel = \"warn\"\n\n[outbound]\nallow = [\"127.0.0.0/8\"]\n\n\
          [limits.principal]\nper_second = 0\ncalls = 100000\n\n[limits.server]\ncalls = 100000\n"
     )
 }
