@@ -2,6 +2,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -60,7 +61,7 @@ pub enum Decision {
     /// It may go on.
     Allow {
         /// Ids of the policies that allow it.
-        policies: Vec<String>,
+        policies: Arc<[Arc<str>]>,
         /// What layers below must do.
         obligations: Vec<Obligation>,
         /// What was asked.
@@ -69,7 +70,7 @@ pub enum Decision {
     /// It may not.
     Deny {
         /// Ids of the policies that forbid it; empty when none permits it.
-        policies: Vec<String>,
+        policies: Arc<[Arc<str>]>,
         /// Why, for the record; the caller never sees it.
         reason: String,
         /// What was asked.
@@ -89,7 +90,7 @@ impl Decision {
     #[must_use]
     pub fn allow<'a>(policies: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Allow {
-            policies: policies.into_iter().map(str::to_owned).collect(),
+            policies: policies.into_iter().map(Arc::from).collect(),
             obligations: Vec::new(),
             snapshot: SnapshotVersion::default(),
         }
@@ -99,7 +100,7 @@ impl Decision {
     #[must_use]
     pub fn deny(reason: &str) -> Self {
         Self::Deny {
-            policies: Vec::new(),
+            policies: Arc::default(),
             reason: reason.to_owned(),
             snapshot: SnapshotVersion::default(),
         }
@@ -178,7 +179,7 @@ where
 /// What an engine said when it allowed a call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
-    policies: Vec<String>,
+    policies: Arc<[Arc<str>]>,
     obligations: Vec<Obligation>,
     snapshot: SnapshotVersion,
 }
@@ -186,7 +187,7 @@ pub struct Permit {
 impl Permit {
     /// Ids of the policies that allow the call.
     #[must_use]
-    pub fn policies(&self) -> &[String] {
+    pub const fn policies(&self) -> &Arc<[Arc<str>]> {
         &self.policies
     }
 
@@ -256,7 +257,7 @@ impl Body for Permitted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// Ids of the policies that forbid the call.
-    pub policies: Vec<String>,
+    pub policies: Arc<[Arc<str>]>,
     /// Why, for the record; the caller never sees it.
     pub reason: String,
 }
@@ -304,7 +305,7 @@ pub async fn authorize<E: PolicyEngine>(
     if !principal.route().is(body.call().route()) {
         return Err(AuthorizeError::Denied {
             denial: Denial {
-                policies: Vec::new(),
+                policies: Arc::default(),
                 reason: "the principal belongs to another route".to_owned(),
             },
             snapshot: SnapshotVersion::default(),
@@ -322,7 +323,7 @@ pub async fn authorize<E: PolicyEngine>(
                 Err(error) => {
                     return Err(AuthorizeError::Denied {
                         denial: Denial {
-                            policies: Vec::new(),
+                            policies: Arc::default(),
                             reason: error.to_string(),
                         },
                         snapshot,
@@ -386,7 +387,7 @@ fn scopes_of(call: &Call) -> Result<Vec<&str>, SubscriptionsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::{Identity, Party, ScopeRule, Subject, access::Pattern};
@@ -427,7 +428,7 @@ mod tests {
         let permitted = authorize(&engine, &principal("s", None), call("pay"))
             .await
             .unwrap();
-        assert_eq!(permitted.permit().policies(), ["p"]);
+        assert_eq!(**permitted.permit().policies(), ["p".into()]);
         assert_eq!(permitted.principal().key(), "user:idp|ann");
         assert_eq!(permitted.call().target(), Some("pay"));
     }
