@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, BoxError, CredentialMode, CredentialOwner, Draft, Permitted, UpstreamAuth,
+    AnswerBody, BoxError, CredentialMode, CredentialOwner, Draft, Obligation, Permitted,
+    UpstreamAuth,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -20,9 +21,6 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::{Credential, TokenVault, VaultError, layer::Settings, refusal::Refusal};
-
-/// The obligation that chooses the credential mode of a call, whatever the server's is.
-const OBLIGATION: &str = "credential";
 
 /// See [`CredentialLayer`](crate::CredentialLayer).
 pub struct CredentialService<S, V> {
@@ -106,7 +104,7 @@ async fn upstream_auth<V: TokenVault>(
 /// passed over: the policy was written for a reason.
 fn mode(permitted: &Permitted) -> Result<CredentialMode, Refusal> {
     let obligations = permitted.permit().obligations().iter();
-    let mut chosen = obligations.filter(|obligation| obligation.name == OBLIGATION);
+    let mut chosen = obligations.filter(|obligation| obligation.name == Obligation::CREDENTIAL);
     let Some(first) = chosen.next() else {
         return Ok(permitted.call().route().profile().credential.mode);
     };
