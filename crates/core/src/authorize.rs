@@ -27,6 +27,9 @@ pub struct Obligation {
 }
 
 impl Obligation {
+    /// The call goes upstream with the credential of this [mode](crate::CredentialMode), whatever the server's is.
+    pub const CREDENTIAL: &'static str = "credential";
+
     /// `name` is asked, with this value.
     #[must_use]
     pub fn new(name: &str, value: &str) -> Self {

@@ -3,7 +3,7 @@ mod explain;
 mod moment;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     future::poll_fn,
     hash::{BuildHasher, RandomState},
@@ -14,8 +14,8 @@ use std::{
 
 use cedar_policy::{Authorizer, Entities, Schema};
 use gatewright_core::{
-    Call, Clock, Decision, Party, PolicyEngine, Principal, Route, ServerName, SnapshotVersion,
-    TenantId, Timestamp, Visible, Who,
+    Call, Clock, Decision, Obligation, Party, PolicyEngine, Principal, Route, ServerName,
+    SnapshotVersion, TenantId, Timestamp, Visible, Who,
     access::{Grantee, Pattern},
 };
 use gatewright_policy::Half;
@@ -125,6 +125,7 @@ impl CedarEngine {
             views: &views,
         };
         let mut policies: Vec<Arc<str>> = Vec::new();
+        let mut credentials = BTreeSet::new();
         let mut denial = None;
         let mut halves = Vec::new();
         for view in &views {
@@ -139,6 +140,10 @@ impl CedarEngine {
                             policies.push(Arc::clone(id));
                         }
                     }
+                    // With what a call goes is for what permits it to say, and not for what shows its target.
+                    if question.action != SEE {
+                        credentials.extend(verdict.credentials.iter().map(|mode| mode.name()));
+                    }
                 } else if denial.is_none() {
                     denial = Some(self.denial(view, question, &verdict));
                     if !thorough {
@@ -152,7 +157,11 @@ impl CedarEngine {
         }
         let allow = Decision::Allow {
             policies: policies.into(),
-            obligations: Vec::new(),
+            // Each mode once. Where there are several the layer that obeys refuses the call.
+            obligations: credentials
+                .into_iter()
+                .map(|mode| Obligation::new(Obligation::CREDENTIAL, mode))
+                .collect(),
             snapshot: self.version,
         };
         (denial.unwrap_or(allow), halves)

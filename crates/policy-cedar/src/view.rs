@@ -6,7 +6,7 @@ use std::{
 };
 
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
-use gatewright_core::{Party, Timestamp, access::Grantee};
+use gatewright_core::{CredentialMode, Party, Timestamp, access::Grantee};
 
 use crate::{
     Limited,
@@ -38,6 +38,8 @@ pub(crate) struct Held {
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     pub(crate) policies: Vec<Arc<str>>,
+    /// The credential modes that those policies choose.
+    pub(crate) credentials: Vec<CredentialMode>,
     pub(crate) errors: Vec<String>,
     pub(crate) slice: usize,
 }

@@ -115,11 +115,14 @@ impl CedarEngine {
             .collect();
         policies.sort();
         policies.dedup();
+        let reasons = response.diagnostics().reason();
+        let credentials = reasons.filter_map(|id| self.index.credential(id)).collect();
         // INVARIANT: a policy that fails might have been the one that forbids, so it denies.
         let allowed = response.decision() == cedar_policy::Decision::Allow && errors.is_empty();
         Verdict {
             allowed,
             policies,
+            credentials,
             errors,
             slice: slice.len,
         }

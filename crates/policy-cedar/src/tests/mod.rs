@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::{CedarEngine, CedarEngineBuilder};
 
 mod arguments;
+mod credentials;
 mod decisions;
 mod files;
 mod parties;
