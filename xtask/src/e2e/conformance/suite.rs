@@ -180,3 +180,39 @@ fn scenario(folder: &str) -> &str {
     let end = name.len().saturating_sub(TIME);
     name.get(..end).unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHECKS: &str = r#"[
+        {"id": "a", "name": "A", "description": "answers", "status": "SUCCESS"},
+        {"id": "b", "name": "B", "description": "says no", "status": "FAILURE", "errorMessage": "Expected 400, got 200"},
+        {"id": "c", "name": "C", "description": "may", "status": "WARNING"},
+        {"id": "d", "name": "D", "description": "sent", "status": "INFO", "details": {}}
+    ]"#;
+
+    #[test]
+    fn results_are_read_and_counted_as_the_suite_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let scenario = folder
+            .path()
+            .join("server-tools-list-2026-11-25T10-20-05-353Z");
+        fs::create_dir(&scenario).unwrap();
+        fs::write(scenario.join("checks.json"), CHECKS).unwrap();
+        let results = read(folder.path()).unwrap();
+        let [(name, checks)] = results.as_slice() else {
+            panic!("one scenario was run");
+        };
+        assert_eq!(name, "tools-list");
+        let (mut score, mut tally) = (Score::default(), Tally::default());
+        for check in checks {
+            score.note("suite", name, check, &mut tally);
+        }
+        assert_eq!(score.to_string(), "1/2 (1 excepted)");
+        assert_eq!((tally.passed, tally.failed), (1, 2));
+        assert_eq!(checks[1].found(), "Failure: Expected 400, got 200");
+        // A run that came to nothing is no success.
+        read(&folder.path().join("none")).unwrap_err();
+    }
+}
