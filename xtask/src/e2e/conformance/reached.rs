@@ -33,15 +33,16 @@ pub(super) fn check(records: &[Value], revision: &Revision) -> Result<()> {
         let fits = move |record: &&Value| text(record, "/kind") == kind;
         records.iter().filter(fits)
     };
-    let denied = of_kind("refused").find(|record| text(record, "/decision/effect") == "deny");
-    if let Some(record) = denied {
+    let of_era = |record: &&Value| text(record, "/call/era") == revision.era;
+    let mut refused = of_kind("refused").filter(of_era);
+    if let Some(record) = refused.find(|record| text(record, "/decision/effect") == "deny") {
         bail!("the policy denied `{record}`");
     }
     let outcomes: BTreeMap<&str, &Value> = of_kind("outcome")
         .map(|record| (text(record, "/ref"), record))
         .collect();
     let mut answered = Vec::new();
-    for record in of_kind("admitted").filter(|record| text(record, "/call/era") == revision.era) {
+    for record in of_kind("admitted").filter(of_era) {
         let outcome = outcomes.get(text(record, "/ref"));
         let outcome = outcome.with_context(|| format!("no outcome of `{record}`"))?;
         ensure!(
@@ -120,7 +121,10 @@ mod tests {
         );
         records.pop();
         assert!(why(&records).starts_with("no outcome of"));
-        records.push(json!({"kind": "refused", "decision": {"effect": "deny"}}));
+        let denied = |era: &str| json!({"kind": "refused", "call": {"era": era}, "decision": {"effect": "deny"}});
+        records.push(denied("legacy"));
+        assert!(why(&records).starts_with("no outcome of"));
+        records.push(denied("modern"));
         assert!(why(&records).starts_with("the policy denied"));
     }
 
