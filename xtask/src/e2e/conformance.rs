@@ -18,7 +18,7 @@ use super::gateway::{Gateway, route};
 use super::log::Log;
 use super::peers::Peers;
 use super::process::{self, free_port};
-use super::servers::EVERYTHING_PY;
+use super::servers::{Program, SERVERS, Server};
 use super::{Tally, Tokens, cleared, failure, prerequisites, program, take_turn, token};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
@@ -87,6 +87,9 @@ const REVISIONS: &[Revision] = &[
     },
 ];
 
+/// Whose token the suite calls with.
+const MEMBER: &str = "member";
+
 /// `cargo xtask conformance`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     prerequisites::check()?;
@@ -128,10 +131,11 @@ fn play(
 ) -> Result<()> {
     let mut provider = peers.start("provider", &peers.provider(), folder)?;
     let issuer = provider.announced_url("listening on ")?;
-    let mut server = peers.start("server", &peers.server(&EVERYTHING_PY), folder)?;
-    let upstream = format!("{}/mcp", server.announced_url(EVERYTHING_PY.announces)?);
+    let everything = everything()?;
+    let mut server = peers.start("server", &peers.server(everything), folder)?;
+    let upstream = format!("{}/mcp", server.announced_url("Uvicorn running on ")?);
     let ports = (free_port()?, free_port()?);
-    let resource = route(ports.0, &EVERYTHING_PY);
+    let resource = route(ports.0, everything);
     let tokens = login(peers, &issuer, &resource, folder)?;
 
     let mut shim = suite.shim(peers);
@@ -142,11 +146,11 @@ fn play(
     let host = front.trim_start_matches("http://");
     // The suite takes what it is given for the server's own host, and a page of that origin for a good one.
     let more = format!("allowed_hosts = [\"{host}\"]\nallowed_origins = [\"{front}\"]\n");
-    let organisation = organisation(&issuer, &upstream);
+    let organisation = organisation(&issuer, everything, &upstream);
     let gateway = Gateway::with_settings(program, folder, ports, &more, &organisation)?;
     let started = gateway.start(peers, folder)?;
 
-    let url = format!("{front}/mcp/{}", EVERYTHING_PY.name);
+    let url = format!("{front}/mcp/{}", everything.name);
     for revision in REVISIONS {
         let score = suite.run(peers, revision, &url, folder, tally)?;
         scores.push((revision, score));
@@ -170,7 +174,12 @@ fn play(
     Ok(())
 }
 
-const MEMBER: &str = "member";
+/// The one server that passes the suite in both revisions.
+fn everything() -> Result<&'static Server> {
+    let mut servers = SERVERS.iter();
+    let server = servers.find(|server| server.program == Program::PythonEverything);
+    server.context("there is no everything-server")
+}
 
 fn login(peers: &Peers, issuer: &str, resource: &str, folder: &Path) -> Result<Tokens> {
     let wanted = BTreeMap::from([(MEMBER, json!({"user": "alice", "resource": resource}))]);
@@ -181,8 +190,8 @@ fn login(peers: &Peers, issuer: &str, resource: &str, folder: &Path) -> Result<T
 }
 
 /// Whoever is in `staff` may do all that the suite does.
-fn organisation(issuer: &str, upstream: &str) -> String {
-    let name = EVERYTHING_PY.name;
+fn organisation(issuer: &str, server: &Server, upstream: &str) -> String {
+    let name = server.name;
     format!(
         r#"[[issuers]]
 issuer = "{issuer}"

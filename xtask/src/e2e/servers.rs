@@ -139,7 +139,7 @@ pub(super) const WORKBENCH: Server = Server {
     question: None,
 };
 
-pub(super) const EVERYTHING_PY: Server = Server {
+const EVERYTHING_PY: Server = Server {
     name: "everything-py",
     program: Program::PythonEverything,
     announces: "Uvicorn running on ",
