@@ -12,7 +12,7 @@ type Seen = (Option<Vec<u8>>, Option<String>, Option<String>, Option<u64>);
 /// algorithm gives, bounds hold, and an event with other data is one event with the same other fields.
 pub fn sse(text: &[u8]) {
     let expected = expected(text);
-    for pieces in cuts(text) {
+    for (way, pieces) in cuts(text).into_iter().enumerate() {
         let read = scan(&pieces, usize::MAX);
         assert_eq!((seen(&read.events), read.failed.is_some()), expected);
         if read.failed.is_none() {
@@ -26,9 +26,9 @@ pub fn sse(text: &[u8]) {
         for limit in [0, 9, 40] {
             bounded(&pieces, limit, &expected.0);
         }
-        for event in &read.events {
-            rewritten(event);
-        }
+        // Cut otherwise, an event differs at most by the half of a line end that it begins with.
+        let split = |event: &&Event| way == 0 || event.raw().first() == Some(&b'\n');
+        read.events.iter().filter(split).for_each(rewritten);
     }
 }
 
