@@ -1,13 +1,16 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Limits, Peer};
 
-fn read(message: Bytes, kind: ItemKind) -> Result<ListView, ListError> {
-    let envelope = Envelope::parse(&message, Peer::Server, &Limits::default()).unwrap();
-    ListView::new(message, &envelope, kind)
+/// As it is passed on; else why not.
+fn read(message: Bytes, kind: ItemKind) -> Result<ListView, String> {
+    let envelope = Envelope::parse(&message, Peer::Server, &Limits::default());
+    let envelope = envelope.map_err(|error| error.to_string())?;
+    ListView::new(message, &envelope, kind).map_err(|error| error.to_string())
 }
 
-fn view(result: &str, kind: ItemKind) -> Result<ListView, ListError> {
+fn view(result: &str, kind: ItemKind) -> Result<ListView, String> {
     let message = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
     read(Bytes::from(message), kind)
 }
@@ -96,7 +99,7 @@ fn lists_that_cannot_be_judged_are_refused() {
     }
     let error = Bytes::from(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#);
     let refused = read(error, ItemKind::Tool);
-    assert_eq!(refused.unwrap_err(), ListError::NotAResult);
+    assert_eq!(refused.unwrap_err(), ListError::NotAResult.to_string());
 }
 
 #[test]
