@@ -10,6 +10,7 @@ use gatewright_core::{CredentialMode, Party, Timestamp, access::Grantee};
 
 use crate::{
     Limited,
+    ask::Asked,
     index::{Bucket, Index, Scope, Slice},
     names::{self, Kind},
     schema::Action,
@@ -68,7 +69,8 @@ pub(crate) struct View {
     ready: RwLock<Limited<ReadyKey, Ready>>,
     /// By action, of which there are few.
     entities: RwLock<HashMap<Action, Arc<Entities>>>,
-    pub(crate) seen: RwLock<Limited<EntityUid, Arc<Verdict>>>,
+    /// Answers that nothing but other policies change.
+    pub(crate) answers: RwLock<Limited<Asked, Arc<Verdict>>>,
 }
 
 impl View {
@@ -123,7 +125,7 @@ impl View {
             buckets,
             ready: RwLock::new(Limited::new(PER_VIEW)),
             entities: RwLock::default(),
-            seen: RwLock::new(Limited::new(PER_VIEW)),
+            answers: RwLock::new(Limited::new(PER_VIEW)),
         })
     }
 
