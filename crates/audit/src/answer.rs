@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::{
     AuditSink, Ended, Record,
     layer::Recording,
-    record::{OutcomeRecord, is_anonymous},
+    record::{OutcomeRecord, may_be_counted},
 };
 
 /// Larger answers are not searched for a JSON-RPC error, in bytes.
@@ -92,7 +92,7 @@ impl<S: AuditSink> Open<S> {
             return;
         }
         let now = self.recording.clock.now();
-        if is_anonymous(&self.draft) && !self.recording.anonymous.is_among_first(&self.draft, now) {
+        if may_be_counted(&self.draft) && !self.recording.tally.is_among_first(&self.draft, now) {
             return;
         }
         let outcome = OutcomeRecord {

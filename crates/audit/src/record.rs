@@ -7,7 +7,7 @@ mod parts;
 use gatewright_core::{ReferenceId, ServerName, TenantId, Timestamp};
 use serde::{Serialize, Serializer};
 
-pub(crate) use self::build::{Counted, is_anonymous};
+pub(crate) use self::build::{Caller, Counted, may_be_counted};
 use self::change::ChangeRecord;
 pub(crate) use self::parts::OutcomeRecord;
 use self::parts::{
@@ -34,7 +34,7 @@ pub enum RecordKind {
     Answered,
     /// An operator changes what the gateway holds.
     Changed,
-    /// Requests without authentication beyond the first few, counted.
+    /// Requests without authentication, or beyond what a caller may ask for, after the first few: counted.
     Aggregate,
     /// Records that could not be written, counted.
     Lost,
@@ -73,6 +73,9 @@ pub struct Record {
     who: Option<WhoRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     for_whom: Option<String>,
+    /// Who presented a good credential and is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<CallRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]

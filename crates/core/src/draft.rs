@@ -4,7 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{Call, Principal, ReferenceId, Refused, Route, SnapshotVersion, Timestamp};
+use crate::{Call, Principal, ReferenceId, Refused, Route, SnapshotVersion, Subject, Timestamp};
 
 /// The audit record under way: AuditLayer puts it into the request, every layer below fills in what it knows,
 /// AuditLayer and RecordLayer write it. Clones are the same draft.
@@ -25,6 +25,8 @@ pub struct DraftFields {
     pub route: Option<Route>,
     /// Who.
     pub principal: Option<Principal>,
+    /// Who presented a good credential and got no principal, being switched off.
+    pub subject: Option<Subject>,
     /// What they ask for.
     pub call: Option<Call>,
     /// What was decided.
@@ -85,6 +87,8 @@ pub struct DraftRefusal {
     pub refused: Refused,
     /// What the administrator should know; never shown to the caller, never a secret.
     pub detail: Option<String>,
+    /// Whether it may come in floods, however well the caller is known: a record may count it with others alike.
+    pub repeats: bool,
 }
 
 /// W3C Trace Context of a request, checked for form.
@@ -130,6 +134,7 @@ impl Draft {
             peer: None,
             route: None,
             principal: None,
+            subject: None,
             call: None,
             decision: None,
             credential: None,
@@ -147,10 +152,21 @@ impl Draft {
 
     /// Notes a layer's refusal. The innermost one that was noted first stays.
     pub fn refuse(&self, refused: Refused, detail: Option<String>) {
+        self.note(refused, detail, false);
+    }
+
+    /// The same for a refusal of what is too much: a caller who goes on all the same must not fill the log.
+    pub fn refuse_too_much(&self, refused: Refused, detail: Option<String>) {
+        self.note(refused, detail, true);
+    }
+
+    fn note(&self, refused: Refused, detail: Option<String>, repeats: bool) {
         self.fill(|fields| {
-            fields
-                .refusal
-                .get_or_insert(DraftRefusal { refused, detail });
+            fields.refusal.get_or_insert(DraftRefusal {
+                refused,
+                detail,
+                repeats,
+            });
         });
     }
 

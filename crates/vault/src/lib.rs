@@ -91,7 +91,7 @@ mod token_vault;
 pub use envelope::OpenEnvelopeError;
 pub use keys::{
     DerivedKey, EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId,
-    UseMasterKeyError, WrappedKey,
+    RotateMasterKeyError, UseMasterKeyError, WrappedKey,
 };
 pub use layer::CredentialLayer;
 pub use records::{RecordKey, RecordsError, SealedRecord, SealedRecords};

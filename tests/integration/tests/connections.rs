@@ -260,3 +260,39 @@ async fn a_policy_in_cedar_chooses_with_whose_credential_a_call_goes() {
         assert_eq!(last(&upstream, "authorization"), expected, "{user}");
     }
 }
+
+#[tokio::test]
+async fn a_new_master_key_is_in_force_at_once_and_after_a_restart() {
+    let upstream = raw().await;
+    let wiki = server("wiki", &upstream.url("/mcp"), "credential = 'shared'");
+    let organisation = format!("{wiki}{STAFF_ECHOES}{AGENTS}");
+    let bed = Bed::start(&[], &organisation).await;
+    put(&bed, "wiki", "shared", "first").await;
+    let (_, before) = key(&bed, "agent:bot", "wiki").await;
+    let (status, rotated) = ask(&bed, "POST", "/master-key/rotate", &Value::Null).await;
+    assert_eq!(
+        (status, &rotated["rewrapped"]),
+        (200, &json!(1)),
+        "{rotated}"
+    );
+    let older = rotated["older_needed_by"].as_array().unwrap();
+    assert_eq!(older.len(), 1, "the key of the bot");
+    let (id, after) = key(&bed, "agent:other", "wiki").await;
+
+    // What was made since needs the older key no more.
+    let (_, again) = ask(&bed, "POST", "/master-key/rotate", &Value::Null).await;
+    let needs = again["older_needed_by"].as_array().unwrap();
+    assert_eq!(needs.len(), 2, "{again}");
+    let of_other = needs
+        .iter()
+        .find(|need| need["api_key"] == json!(id))
+        .unwrap();
+    assert_eq!(of_other["master_key"], rotated["master_key"]);
+    let bed = bed.restarted().await;
+    for text in [&before, &after] {
+        assert!(call(&bed, "wiki", text).await["result"].is_object());
+        assert_eq!(last(&upstream, "authorization"), "Bearer first");
+    }
+    let log = bed.closed_log().await;
+    assert!(log.contains("master-key.rotate") && log.contains("credential.rewrap"));
+}

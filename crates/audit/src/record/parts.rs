@@ -224,7 +224,8 @@ pub(crate) struct TimingsRecord {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct AggregateRecord {
     pub(crate) count: u64,
-    pub(crate) from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
     pub(crate) since_ms: i64,
     pub(crate) last_ms: i64,
 }
