@@ -13,7 +13,7 @@ use super::{PATIENCE, Served};
 
 const IDLE: usize = 10_000;
 /// What one of them may cost, in bytes.
-const COST: u64 = 24 << 10;
+const COST: u64 = 20 << 10;
 
 impl Served {
     async fn idle(&self, begun: &[u8]) -> TcpStream {
