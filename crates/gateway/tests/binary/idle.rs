@@ -51,7 +51,7 @@ async fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
     let files = getrlimit(Resource::Nofile);
     let most = Rlimit {
         current: files.maximum,
-        ..files.clone()
+        ..files
     };
     setrlimit(Resource::Nofile, most).unwrap();
     let room = files
