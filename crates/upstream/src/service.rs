@@ -39,6 +39,9 @@ use crate::{
 const MOST_CHILDREN: usize = 256;
 /// How many idle connections to one server are kept.
 const MOST_IDLE: usize = 64;
+/// The largest head of an answer, and the most that is read at a time. A server may send heads of informational answers
+/// without end, which are read over in one go for as long as there is something to read.
+const LARGEST_HEAD: usize = 64 << 10;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
@@ -68,6 +71,7 @@ impl Upstream {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(MOST_IDLE)
+            .http1_max_buf_size(LARGEST_HEAD)
             .build(egress.connector(Class::Operator));
         let tasks = TaskTracker::new();
         let children = Children::new(tasks.clone(), MOST_CHILDREN);
