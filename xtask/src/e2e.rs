@@ -4,6 +4,7 @@
 //! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
 
 mod gateway;
+mod grounds;
 mod install;
 mod log;
 mod peers;
@@ -25,7 +26,7 @@ use self::log::Log;
 use self::peers::Peers;
 use self::process::free_port;
 use self::scenarios::Client;
-use self::servers::{SERVERS, Server, WORKBENCH};
+use self::servers::{Reach, SERVERS, Server, WORKBENCH};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -135,16 +136,23 @@ fn play(
     let issuer = provider.announced_url("listening on ")?;
     // Held to the end of the run: dropping one stops it.
     let mut running = Vec::new();
-    let mut urls = BTreeMap::new();
+    let mut reached = BTreeMap::new();
     for server in SERVERS {
-        let mut started = peers.start(server.name, &peers.server(server), folder)?;
-        let url = started.announced_url(server.announces)?;
-        urls.insert(server.name, format!("{url}/mcp"));
-        running.push(started);
+        let program = peers.server(server, folder)?;
+        let how = match server.reach {
+            Reach::Process => gateway::as_process(&program)?,
+            Reach::Announced(prefix) => {
+                let mut started = peers.start(server.name, &program, folder)?;
+                let url = started.announced_url(prefix)?;
+                running.push(started);
+                gateway::at_url(&format!("{url}/mcp"))
+            }
+        };
+        reached.insert(server.name, how);
     }
     // Last, and at once: the longer a port has been free, the likelier it is taken.
     let ports = (free_port()?, free_port()?);
-    let gateway = Gateway::configure(program, folder, ports, &issuer, &urls)?;
+    let gateway = Gateway::configure(program, folder, ports, &issuer, &reached)?;
     let started = gateway.start(peers, folder)?;
     let tokens = tokens(peers, &issuer, &gateway, folder)?;
 
@@ -152,7 +160,9 @@ fn play(
         for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
             let scenario = format!("{} to {}", client.name(), server.name);
             if selected(options, &scenario) {
-                let plan = scenarios::plan(client, server, &gateway.route(server), &tokens)?;
+                let url = gateway.route(server);
+                let bridge = peers.bridge(&url, folder)?;
+                let plan = scenarios::plan(client, server, &url, &tokens, &bridge)?;
                 let output = process::ask(peers.client(client), &plan, folder, &scenario);
                 tally.note_output(&scenario, &output);
             }

@@ -1,6 +1,7 @@
 //! The gateway under test: its configuration, its start, and what is looked at when it has ended.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,18 +23,19 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// Writes the configuration: the provider as issuer, the servers, and roles for staff and guests.
+    /// Writes the configuration: the provider as issuer, the servers with how they are reached, and roles for staff and
+    /// guests.
     pub(super) fn configure(
         program: &Path,
         folder: &Path,
         (public_port, metrics_port): (u16, u16),
         issuer: &str,
-        urls: &BTreeMap<&str, String>,
+        reached: &BTreeMap<&str, String>,
     ) -> Result<Self> {
         let config = folder.join("gatewright.toml");
         let data = folder.join("data");
         fs::write(&config, process_settings(public_port, metrics_port))?;
-        fs::write(folder.join("org.toml"), organisation(issuer, urls)?)?;
+        fs::write(folder.join("org.toml"), organisation(issuer, reached)?)?;
         Ok(Self {
             program: program.to_owned(),
             config,
@@ -70,6 +72,31 @@ impl Gateway {
     }
 }
 
+/// How the gateway reaches a server that listens, as the configuration says it.
+pub(super) fn at_url(url: &str) -> String {
+    format!("url = \"{url}\"\n")
+}
+
+/// How the gateway starts a server, as the configuration says it.
+pub(super) fn as_process(command: &Command) -> Result<String> {
+    let text = |text: &OsStr| -> Result<String> {
+        let text = text.to_str().context("it is no text")?;
+        // Texts and lists of them are written alike in JSON and TOML.
+        Ok(serde_json::to_string(text)?)
+    };
+    let mut lines = format!("command = {}\n", text(command.get_program())?);
+    let args: Result<Vec<_>> = command.get_args().map(text).collect();
+    writeln!(lines, "args = [{}]", args?.join(", "))?;
+    if let Some(folder) = command.get_current_dir() {
+        writeln!(lines, "cwd = {}", text(folder.as_os_str())?)?;
+    }
+    for (name, value) in command.get_envs() {
+        let value = value.context("the variable has no value")?;
+        writeln!(lines, "env.{} = {}", name.display(), text(value)?)?;
+    }
+    Ok(lines)
+}
+
 /// What an operator sets for the process.
 fn process_settings(public_port: u16, metrics_port: u16) -> String {
     format!(
@@ -92,17 +119,19 @@ allow = ["127.0.0.0/8"]
 }
 
 /// What an organisation sets: issuers, servers, roles and grants.
-fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
+fn organisation(issuer: &str, reached: &BTreeMap<&str, String>) -> Result<String> {
     let mut text = String::new();
     write!(
         text,
         "[[issuers]]\nissuer = \"{issuer}\"\nalgorithms = [\"RS256\"]\ngroups_claim = \"groups\"\n"
     )?;
     for server in SERVERS {
-        let url = urls.get(server.name).context("every server was started")?;
+        let reached = reached
+            .get(server.name)
+            .context("every server is reached")?;
         write!(
             text,
-            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\nscopes = {}\n",
+            "\n[[servers]]\nname = \"{}\"\n{reached}scopes = {}\n",
             server.name, server.scopes
         )?;
     }
@@ -115,13 +144,13 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
                 resources,
                 templates,
                 server_requests,
+                when,
             } = permits(server);
-            // Lists of strings are written alike in JSON and TOML.
             let list = |names: &[&str]| serde_json::to_string(names);
             write!(
                 text,
                 "\n[[roles.permissions]]\nservers = [\"{}\"]\ntools = {}\nprompts = {}\nresources = {}\n\
-                server_requests = {}\n",
+                server_requests = {}\nwhen = {when}\n",
                 server.name,
                 list(tools)?,
                 list(prompts)?,
