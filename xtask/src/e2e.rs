@@ -3,6 +3,7 @@
 //! What is pinned in `tests/e2e` is installed once into `target/peers`; logs, configuration and data of a run are in
 //! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
 
+mod credentials;
 mod gateway;
 mod grounds;
 mod install;
@@ -26,7 +27,7 @@ use self::log::Log;
 use self::peers::Peers;
 use self::process::free_port;
 use self::scenarios::Client;
-use self::servers::{Reach, SERVERS, Server, WORKBENCH};
+use self::servers::{EVERYTHING_PY, Reach, SERVERS, Server, WORKBENCH};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -97,7 +98,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Absolute, because it runs in another folder.
     let program = std::path::absolute(named.unwrap_or_else(|| metadata.binary("gatewright")))?;
     let _turn = take_turn(&metadata.target_directory)?;
-    let peers = Peers::install(&metadata.target_directory.join("peers"))?;
+    let peers = Peers::install(
+        &metadata.target_directory.join("peers"),
+        metadata.binary("rmcp-client"),
+    )?;
     let folder = metadata.target_directory.join("e2e");
     if folder.exists() {
         fs::remove_dir_all(&folder).context("cannot clear the folder of the last run")?;
@@ -150,17 +154,20 @@ fn play(
         };
         reached.insert(server.name, how);
     }
+    let (keeper, keepers) = credentials::start(peers, folder)?;
+    running.push(keeper);
     // Last, and at once: the longer a port has been free, the likelier it is taken.
     let ports = (free_port()?, free_port()?);
-    let gateway = Gateway::configure(program, folder, ports, &issuer, &reached)?;
+    let gateway = Gateway::configure(program, folder, ports, &issuer, &reached, &keepers)?;
     let started = gateway.start(peers, folder)?;
     let tokens = tokens(peers, &issuer, &gateway, folder)?;
+    let mut secrets = tokens.clone();
 
-    for client in Client::ALL {
+    for &client in Client::ALL {
         for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
             let scenario = format!("{} to {}", client.name(), server.name);
             if selected(options, &scenario) {
-                let url = gateway.route(server);
+                let url = gateway.route(server.name);
                 let bridge = peers.bridge(&url, folder)?;
                 let plan = scenarios::plan(client, server, &url, &tokens, &bridge)?;
                 let output = process::ask(peers.client(client), &plan, folder, &scenario);
@@ -168,18 +175,36 @@ fn play(
             }
         }
     }
+    for server in [&WORKBENCH, &EVERYTHING_PY] {
+        let scenario = format!("inspector to {}", server.name);
+        if selected(options, &scenario) {
+            let url = gateway.route(server.name);
+            let plan = scenarios::inspector_plan(peers, server, &url, &tokens, folder)?;
+            let output = process::ask(peers.inspector(), &plan, folder, &scenario);
+            tally.note_output(&scenario, &output);
+        }
+    }
     if selected(options, "raw HTTP") {
         let plan = raw_plan(&issuer, &gateway, &tokens)?;
         let output = process::ask(peers.raw_client(), &plan, folder, "raw-http");
         tally.note_output("raw HTTP", &output);
     }
+    if selected(options, "credentials") {
+        let plan = credentials::plan(&gateway, &mut secrets)?;
+        let output = process::ask(peers.credentials_client(), &plan, folder, "credentials");
+        tally.note_output("credentials", &output);
+    }
+    fs::write(folder.join("metrics"), gateway.metrics()?)?;
 
     let drained = started.terminate();
     let log = Log::new(&gateway, folder);
     for (check, outcome) in [
         ("drains on SIGTERM and ends with 0", drained),
         ("the log verifies", log.verifies()),
-        ("no token is in logs or data", log.has_no_secret(&tokens)),
+        (
+            "no secret is in logs, data or metrics",
+            log.has_no_secret(&secrets),
+        ),
     ] {
         tally.note("gateway", check, failure(&outcome).as_deref());
     }
@@ -214,7 +239,7 @@ type Tokens = BTreeMap<String, String>;
 fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Result<Tokens> {
     let mut wanted = serde_json::Map::new();
     for server in SERVERS {
-        let resource = gateway.route(server);
+        let resource = gateway.route(server.name);
         for (role, user) in [("member", "alice"), ("visitor", "guest")] {
             wanted.insert(
                 label(server, role),
@@ -224,7 +249,7 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Resu
         let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
         wanted.insert(label(server, "id"), id_token);
     }
-    let resource = gateway.route(&WORKBENCH);
+    let resource = gateway.route(WORKBENCH.name);
     wanted.insert(
         "robot".to_owned(),
         json!({"robot": true, "resource": resource}),
@@ -236,6 +261,7 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Resu
             json!({"act_for": act_for, "resource": resource}),
         );
     }
+    wanted.extend(credentials::wanted(gateway));
     let request = json!({"issuer": issuer, "wanted": wanted});
     let output = process::ask(peers.login(), &request, folder, "login")
         .context("the login at the provider failed")?;
@@ -256,7 +282,7 @@ fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
 /// What `raw_http.py` takes.
 fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
     Ok(json!({
-        "url": gateway.route(&WORKBENCH),
+        "url": gateway.route(WORKBENCH.name),
         "issuer": issuer,
         "member": token(tokens, &label(&WORKBENCH, "member"))?,
         "robot": token(tokens, "robot")?,

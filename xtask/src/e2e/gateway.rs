@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::peers::Peers;
-use super::process::Running;
+use super::process::{self, Running};
 use super::servers::{Permits, SERVERS, Server};
 
 #[derive(Debug)]
@@ -31,11 +31,13 @@ impl Gateway {
         (public_port, metrics_port): (u16, u16),
         issuer: &str,
         reached: &BTreeMap<&str, String>,
+        keepers: &str,
     ) -> Result<Self> {
         let config = folder.join("gatewright.toml");
         let data = folder.join("data");
         fs::write(&config, process_settings(public_port, metrics_port))?;
-        fs::write(folder.join("org.toml"), organisation(issuer, reached)?)?;
+        let organisation = organisation(issuer, reached)? + keepers;
+        fs::write(folder.join("org.toml"), organisation)?;
         Ok(Self {
             program: program.to_owned(),
             config,
@@ -46,8 +48,21 @@ impl Gateway {
     }
 
     /// The URL of a server's route, which is also the audience of its tokens.
-    pub(super) fn route(&self, server: &Server) -> String {
-        format!("http://127.0.0.1:{}/mcp/{}", self.public_port, server.name)
+    pub(super) fn route(&self, server: &str) -> String {
+        format!("http://127.0.0.1:{}/mcp/{server}", self.public_port)
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// What it counts, as it shows it now.
+    pub(super) fn metrics(&self) -> Result<String> {
+        process::fetch(self.metrics_port, "/metrics")
     }
 
     /// Starts the gateway and waits until it is ready.
@@ -66,9 +81,13 @@ impl Gateway {
         command
     }
 
-    /// What the gateway writes at run time.
-    pub(super) fn data(&self) -> &Path {
-        &self.data
+    /// The folders that the gateway writes into: its data, and its keys.
+    pub(super) fn folders(&self) -> [PathBuf; 2] {
+        [self.data.clone(), self.data.with_file_name("data-keys")]
+    }
+
+    pub(super) fn audit(&self) -> PathBuf {
+        self.data.join("audit")
     }
 }
 

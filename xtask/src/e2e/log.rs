@@ -12,6 +12,8 @@ use super::gateway::Gateway;
 use super::servers::{SERVERS, WORKBENCH};
 
 const TEN_MEBIBYTES: u64 = 10 * 1024 * 1024;
+/// How much of a secret's end is looked for.
+const MARKER: usize = 40;
 
 /// The audit log that a run has left behind.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl<'a> Log<'a> {
 
     /// The offline verifier finds everything in order, up to a checkpoint that was kept elsewhere.
     pub(super) fn verifies(&self) -> Result<()> {
-        let checkpoints = fs::read_to_string(self.audit().join("checkpoints.local.jsonl"))?;
+        let checkpoints = fs::read_to_string(self.gateway.audit().join("checkpoints.local.jsonl"))?;
         let last = checkpoints.lines().last().context("no checkpoint")?;
         let kept = self.folder.join("checkpoint");
         fs::write(&kept, last)?;
@@ -51,10 +53,10 @@ impl<'a> Log<'a> {
     pub(super) fn change_is_found(&self) -> Result<()> {
         let copy = self.folder.join("changed");
         let mut files = Vec::new();
-        collect_files(&self.audit(), &mut files)?;
+        collect_files(&self.gateway.audit(), &mut files)?;
         let mut changed = None;
         for file in files {
-            let path = copy.join(file.strip_prefix(self.audit())?);
+            let path = copy.join(file.strip_prefix(self.gateway.audit())?);
             fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
             let mut content = fs::read(&file)?;
             let guest = b"|guest\"";
@@ -133,20 +135,23 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
-    /// No token of this run stands in the gateway's log or in any file of its data directory.
-    pub(super) fn has_no_secret(&self, tokens: &Tokens) -> Result<()> {
-        let mut files = vec![self.folder.join("gateway.log")];
-        collect_files(self.gateway.data(), &mut files)?;
-        ensure!(files.len() > 1, "the data directory is empty");
+    /// No token, API key or credential of this run stands in anything that the gateway wrote or counted.
+    pub(super) fn has_no_secret(&self, secrets: &Tokens) -> Result<()> {
+        let mut files = vec![self.folder.join("gateway.log"), self.folder.join("metrics")];
+        for folder in self.gateway.folders() {
+            let before = files.len();
+            collect_files(&folder, &mut files)?;
+            ensure!(files.len() > before, "{} is empty", folder.display());
+        }
         for file in files {
             let content = fs::read(&file)?;
-            for (label, token) in tokens {
-                // The signature alone would do harm enough as a marker, and is in no other token.
-                let signature = token.rsplit('.').next().unwrap_or(token).as_bytes();
-                let found = content
-                    .windows(signature.len())
-                    .any(|window| window == signature);
-                ensure!(!found, "the token of `{label}` is in {}", file.display());
+            for (label, secret) in secrets {
+                // Its end alone would do harm enough as a marker: that of a token's signature is in no other token, and
+                // an API key begins with an id that may be told.
+                let secret = secret.as_bytes();
+                let marker = secret.split_at(secret.len().saturating_sub(MARKER)).1;
+                let found = content.windows(marker.len()).any(|window| window == marker);
+                ensure!(!found, "{label} is in {}", file.display());
             }
         }
         Ok(())
@@ -164,10 +169,6 @@ impl<'a> Log<'a> {
             .lines()
             .map(|line| serde_json::from_str(line).context("a record is no JSON"))
             .collect()
-    }
-
-    fn audit(&self) -> PathBuf {
-        self.gateway.data().join("audit")
     }
 }
 

@@ -17,14 +17,17 @@ use super::servers::{Program, Reach, Server};
 pub(super) struct Peers {
     installed: Installed,
     node: PathBuf,
+    /// `tests/e2e/clients/rmcp_client.rs`, built.
+    rmcp_client: PathBuf,
 }
 
 impl Peers {
     /// Installs into the folder, unless what is pinned now is there already.
-    pub(super) fn install(folder: &Path) -> Result<Self> {
+    pub(super) fn install(folder: &Path, rmcp_client: PathBuf) -> Result<Self> {
         let installed = Installed::in_folder(folder)?;
         Ok(Self {
             node: installed.node()?,
+            rmcp_client,
             installed,
         })
     }
@@ -114,6 +117,7 @@ impl Peers {
             }
             Sdk::TypeScript => self.node_script("sdk_client.mjs"),
             Sdk::TypeScript1 => self.node_script("sdk1_client.mjs"),
+            Sdk::Rmcp => Command::new(&self.rmcp_client),
         }
     }
 
@@ -130,6 +134,27 @@ impl Peers {
             ],
             "environment": {"MCP_REMOTE_CONFIG_DIR": folder.join("mcp-remote")},
         }))
+    }
+
+    /// `tests/e2e/servers/keeper.py`, as it listens for HTTP.
+    pub(super) fn keeper(&self) -> Command {
+        self.python_script("servers/keeper.py")
+    }
+
+    pub(super) fn credentials_client(&self) -> Command {
+        self.python_script("clients/credentials.py")
+    }
+
+    /// Drives the Inspector.
+    pub(super) fn inspector(&self) -> Command {
+        self.python_script("clients/inspector.py")
+    }
+
+    /// The `command` of the Inspector's plan.
+    pub(super) fn inspector_command(&self) -> Value {
+        let launcher =
+            "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
+        json!([self.node, self.installed.javascript.join(launcher), "--cli"])
     }
 
     pub(super) fn raw_client(&self) -> Command {

@@ -1,8 +1,11 @@
 //! Which client talks to which server, and what it must find there.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::peers::Peers;
 use super::servers::{Call, Program, SERVERS, Server};
 use super::{Tokens, label, token};
 
@@ -17,9 +20,10 @@ pub(super) enum Client {
     PythonAuto,
     Python1,
     TypeScriptModern,
-    TypeScriptLegacy,
     TypeScriptAuto,
     TypeScript1,
+    RmcpModern,
+    RmcpLegacy,
     /// `mcp-remote`, which the Python client speaks to over standard streams.
     Bridge,
 }
@@ -31,18 +35,20 @@ pub(super) enum Sdk {
     Python1,
     TypeScript,
     TypeScript1,
+    Rmcp,
 }
 
 impl Client {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: &[Self] = &[
         Self::PythonModern,
         Self::PythonLegacy,
         Self::PythonAuto,
         Self::Python1,
         Self::TypeScriptModern,
-        Self::TypeScriptLegacy,
         Self::TypeScriptAuto,
         Self::TypeScript1,
+        Self::RmcpModern,
+        Self::RmcpLegacy,
         Self::Bridge,
     ];
 
@@ -53,9 +59,10 @@ impl Client {
             Self::PythonAuto => "python auto",
             Self::Python1 => "python 1.x",
             Self::TypeScriptModern => "typescript modern",
-            Self::TypeScriptLegacy => "typescript legacy",
             Self::TypeScriptAuto => "typescript auto",
             Self::TypeScript1 => "typescript 1.x",
+            Self::RmcpModern => "rmcp modern",
+            Self::RmcpLegacy => "rmcp legacy",
             Self::Bridge => "mcp-remote",
         }
     }
@@ -66,28 +73,27 @@ impl Client {
                 Sdk::Python
             }
             Self::Python1 => Sdk::Python1,
-            Self::TypeScriptModern | Self::TypeScriptLegacy | Self::TypeScriptAuto => {
-                Sdk::TypeScript
-            }
+            Self::TypeScriptModern | Self::TypeScriptAuto => Sdk::TypeScript,
             Self::TypeScript1 => Sdk::TypeScript1,
+            Self::RmcpModern | Self::RmcpLegacy => Sdk::Rmcp,
         }
     }
 
     const fn mode(self) -> &'static str {
         match self {
-            Self::PythonModern | Self::TypeScriptModern => "modern",
+            Self::PythonModern | Self::TypeScriptModern | Self::RmcpModern => "modern",
             Self::PythonAuto | Self::TypeScriptAuto => "auto",
             Self::PythonLegacy
             | Self::Python1
-            | Self::TypeScriptLegacy
             | Self::TypeScript1
+            | Self::RmcpLegacy
             | Self::Bridge => "legacy",
         }
     }
 
     /// A client that insists on the newest revision cannot talk to a server that has sessions only.
     pub(super) fn can_reach(self, server: &Server) -> bool {
-        !(self.mode() == "modern" && server.legacy_only)
+        server.clients.contains(&self) && !(self.mode() == "modern" && server.legacy_only)
     }
 
     /// The revision in which this client and this server meet.
@@ -143,6 +149,23 @@ pub(super) fn plan(
         }),
         "workbench": server.program == Program::Workbench,
     }))
+}
+
+/// What `inspector.py` takes.
+pub(super) fn inspector_plan(
+    peers: &Peers,
+    server: &Server,
+    url: &str,
+    tokens: &Tokens,
+    folder: &Path,
+) -> Result<Value> {
+    let mut plan = plan(Client::PythonLegacy, server, url, tokens, &Value::Null)?;
+    plan["command"] = peers.inspector_command();
+    plan["eras"] = json!({"modern": MODERN, "legacy": LEGACY});
+    plan["home"] = json!(folder.join("inspector"));
+    // Each of its calls is a program of its own.
+    plan["rejected"] = json!({"not a token": plan["rejected"]["not a token"]});
+    Ok(plan)
 }
 
 /// One token's claims under another's signature.

@@ -5,8 +5,10 @@ mod processes;
 
 use serde_json::{Value, json};
 
-pub(super) use self::http::WORKBENCH;
-use self::http::{EVERYTHING_NPM, EVERYTHING_PY};
+use super::scenarios::Client;
+
+use self::http::EVERYTHING_NPM;
+pub(super) use self::http::{EVERYTHING_PY, WORKBENCH};
 use self::processes::{EVERYTHING_STDIO, FILES, GIT, TIME};
 
 /// An MCP server behind the gateway.
@@ -19,6 +21,8 @@ pub(super) struct Server {
     /// Whether it speaks only revisions with sessions.
     pub(super) legacy_only: bool,
     pub(super) offers: Offers,
+    /// Who talks to it, as far as they share a revision.
+    pub(super) clients: &'static [Client],
     /// Which scopes its calls need, as the configuration says it.
     pub(super) scopes: &'static str,
     pub(super) member: Permits,

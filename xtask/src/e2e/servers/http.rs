@@ -1,5 +1,6 @@
 //! Servers that listen for HTTP.
 
+use super::super::scenarios::Client;
 use super::{Argument, Call, Offers, Permits, Program, Reach, Server};
 
 pub(in crate::e2e) const WORKBENCH: Server = Server {
@@ -8,6 +9,7 @@ pub(in crate::e2e) const WORKBENCH: Server = Server {
     reach: Reach::Announced("Uvicorn running on "),
     legacy_only: false,
     offers: Offers::Everything,
+    clients: Client::ALL,
     scopes: r#"[{ targets = ["blob"], scopes = ["mcp:write"] }]"#,
     member: Permits {
         tools: &[
@@ -35,12 +37,13 @@ pub(in crate::e2e) const WORKBENCH: Server = Server {
     question: None,
 };
 
-pub(super) const EVERYTHING_PY: Server = Server {
+pub(in crate::e2e) const EVERYTHING_PY: Server = Server {
     name: "everything-py",
     program: Program::PythonEverything,
     reach: Reach::Announced("Uvicorn running on "),
     legacy_only: false,
     offers: Offers::Everything,
+    clients: Client::ALL,
     scopes: "[]",
     member: Permits {
         tools: &[
@@ -76,6 +79,14 @@ pub(super) const EVERYTHING_NPM: Server = Server {
     reach: Reach::Announced("listening on "),
     legacy_only: true,
     offers: Offers::Everything,
+    clients: &[
+        Client::PythonLegacy,
+        Client::PythonAuto,
+        Client::Python1,
+        Client::TypeScriptAuto,
+        Client::TypeScript1,
+        Client::RmcpLegacy,
+    ],
     scopes: "[]",
     member: Permits {
         tools: &["echo", "get-sum", "trigger-long-running-operation"],

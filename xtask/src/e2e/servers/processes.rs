@@ -1,11 +1,13 @@
 //! Servers that the gateway starts as processes.
 
+use super::super::scenarios::Client;
 use super::http::EVERYTHING_NPM;
 use super::{Argument, Call, Offers, Permits, Program, Reach, Server};
 
 pub(super) const EVERYTHING_STDIO: Server = Server {
     name: "everything-stdio",
     reach: Reach::Process,
+    clients: &[Client::PythonLegacy, Client::TypeScript1],
     ..EVERYTHING_NPM
 };
 
@@ -16,6 +18,12 @@ pub(super) const FILES: Server = Server {
     reach: Reach::Process,
     legacy_only: true,
     offers: Offers::Tools,
+    clients: &[
+        Client::PythonAuto,
+        Client::TypeScriptAuto,
+        Client::TypeScript1,
+        Client::RmcpLegacy,
+    ],
     scopes: "[]",
     member: Permits {
         tools: &["list_directory", "read_text_file", "write_file"],
@@ -55,6 +63,7 @@ pub(super) const GIT: Server = Server {
     reach: Reach::Process,
     legacy_only: false,
     offers: Offers::Everything,
+    clients: &[Client::PythonModern, Client::TypeScript1],
     scopes: "[]",
     member: Permits {
         tools: &["git_add", "git_log", "git_status"],
@@ -87,6 +96,11 @@ pub(super) const TIME: Server = Server {
     reach: Reach::Process,
     legacy_only: false,
     offers: Offers::Everything,
+    clients: &[
+        Client::TypeScriptModern,
+        Client::RmcpModern,
+        Client::Python1,
+    ],
     scopes: "[]",
     member: Permits {
         tools: &["convert_time", "get_current_time"],
