@@ -29,6 +29,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 const TEN_MEBIBYTES: usize = 10 * 1024 * 1024;
+/// The server sends a text twice, once as structured content.
+const LARGEST: usize = 3 * TEN_MEBIBYTES;
 const CHECK_LIMIT: Duration = Duration::from_secs(90);
 const NOTIFICATION_LIMIT: Duration = Duration::from_secs(30);
 
@@ -130,8 +132,8 @@ impl Plan {
         });
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str())
             .auth_header(token)
-            .max_sse_event_size(2 * TEN_MEBIBYTES)
-            .max_json_response_size(2 * TEN_MEBIBYTES);
+            .max_sse_event_size(LARGEST)
+            .max_json_response_size(LARGEST);
         let modern = vec![ProtocolVersion::V_2026_07_28];
         let lifecycle = match self.mode.as_str() {
             "modern" => ClientLifecycleMode::Discover {

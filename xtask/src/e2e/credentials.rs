@@ -60,6 +60,14 @@ const PEOPLE: &[&str] = &["alice", "bob", "carol"];
 const OWNERS: &[&str] = &["everybody", "alice", "bob", "robot", "exchanger"];
 const REPLACED: &[&str] = &["everybody", "alice", "robot"];
 
+/// How often `credentials.py` and `plan` have something changed.
+pub(super) const CHANGES: &[(&str, usize)] = &[
+    ("credential.put", 11),
+    ("credential.remove", 2),
+    ("key.create", 1),
+    ("key.revoke", 1),
+];
+
 /// What everybody may do there.
 const ROLE: &str = r#"
 [[roles]]

@@ -1,6 +1,6 @@
 //! What is looked at when the gateway has ended: the audit log of the run, and that no secret stayed behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Tokens;
+use super::credentials::CHANGES;
 use super::gateway::Gateway;
 use super::servers::{SERVERS, WORKBENCH};
 
@@ -132,6 +133,49 @@ impl<'a> Log<'a> {
             outcome(&of("wait"), &cancelled),
             "no call whose client has gone"
         );
+        Ok(())
+    }
+
+    /// Of the call that visitors may make at a server, so many were admitted as they made.
+    pub(super) fn holds_every_call(&self, made: &BTreeMap<&str, usize>) -> Result<()> {
+        let records = self.records()?;
+        for server in SERVERS {
+            let admitted = records.iter().filter(|record| {
+                text(record, "/kind") == "admitted"
+                    && text(record, "/server") == server.name
+                    && text(record, "/call/target") == server.call.tool
+                    && text(record, "/who/user").ends_with("|guest")
+                    && text(record, "/who/agent").is_empty()
+            });
+            let (found, made) = (admitted.count(), made.get(server.name).copied());
+            ensure!(
+                Some(found) == made,
+                "{found} calls of `{}` at {} were admitted, and {made:?} made",
+                server.call.tool,
+                server.name
+            );
+        }
+        Ok(())
+    }
+
+    /// What operators changed is there with who it was, and that it was done.
+    pub(super) fn holds_changes(&self) -> Result<()> {
+        let records = self.records()?;
+        for &(action, made) in CHANGES {
+            for stage in ["begun", "done"] {
+                let changed = records.iter().filter(|record| {
+                    text(record, "/kind") == "changed"
+                        && text(record, "/change/action") == action
+                        && text(record, "/change/stage") == stage
+                        && record.pointer("/who/operator").is_some()
+                });
+                let found = changed.count();
+                ensure!(
+                    found == made,
+                    "`{action}` is {stage} {found} times, and was asked for {made} times"
+                );
+            }
+        }
         Ok(())
     }
 

@@ -159,13 +159,17 @@ pub(super) fn inspector_plan(
     tokens: &Tokens,
     folder: &Path,
 ) -> Result<Value> {
-    let mut plan = plan(Client::PythonLegacy, server, url, tokens, &Value::Null)?;
-    plan["command"] = peers.inspector_command();
-    plan["eras"] = json!({"modern": MODERN, "legacy": LEGACY});
-    plan["home"] = json!(folder.join("inspector"));
-    // Each of its calls is a program of its own.
-    plan["rejected"] = json!({"not a token": plan["rejected"]["not a token"]});
-    Ok(plan)
+    let eras = if server.legacy_only {
+        json!({"legacy": LEGACY})
+    } else {
+        json!({"legacy": LEGACY, "modern": MODERN})
+    };
+    Ok(json!({
+        "plan": plan(Client::PythonLegacy, server, url, tokens, &Value::Null)?,
+        "command": peers.inspector_command(),
+        "eras": eras,
+        "home": folder.join("inspector"),
+    }))
 }
 
 /// One token's claims under another's signature.

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::scenarios::Client;
 
-use self::http::EVERYTHING_NPM;
-pub(super) use self::http::{EVERYTHING_PY, WORKBENCH};
-use self::processes::{EVERYTHING_STDIO, FILES, GIT, TIME};
+pub(super) use self::http::WORKBENCH;
+use self::http::{EVERYTHING_NPM, EVERYTHING_PY};
+pub(super) use self::processes::FILES;
+use self::processes::{EVERYTHING_STDIO, GIT, TIME};
 
 /// An MCP server behind the gateway.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ pub(in crate::e2e) const WORKBENCH: Server = Server {
     question: None,
 };
 
-pub(in crate::e2e) const EVERYTHING_PY: Server = Server {
+pub(super) const EVERYTHING_PY: Server = Server {
     name: "everything-py",
     program: Program::PythonEverything,
     reach: Reach::Announced("Uvicorn running on "),

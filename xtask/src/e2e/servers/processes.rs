@@ -12,7 +12,7 @@ pub(super) const EVERYTHING_STDIO: Server = Server {
 };
 
 /// What visitors may read is in one folder of two.
-pub(super) const FILES: Server = Server {
+pub(in crate::e2e) const FILES: Server = Server {
     name: "files",
     program: Program::Files,
     reach: Reach::Process,
