@@ -219,6 +219,10 @@ fn play(
             ("the log holds what happened", log.holds_what_happened()),
             ("the log holds every call", log.holds_every_call(&allowed)),
             ("the log holds every change", log.holds_changes()),
+            (
+                "what a server says of its key is redacted",
+                log.keeps_what_servers_say(),
+            ),
             ("a change of the log is found", log.change_is_found()),
         ] {
             tally.note("gateway", check, failure(&outcome).as_deref());

@@ -200,9 +200,15 @@ def text_of(result):
     return "".join(part.text for part in result.content if part.type == "text")
 
 
+def innermost(error):
+    """The first error of a group of errors."""
+    while inner := getattr(error, "exceptions", None):
+        error = inner[0]
+    return error
+
+
 def describe(error):
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = innermost(error)
     return " ".join(f"{type(error).__name__}: {error}".split())[:600]
 
 

@@ -19,7 +19,7 @@ import json
 import subprocess
 import sys
 
-from checks import Refusal, describe, expect
+from checks import Refusal, describe, expect, innermost
 from mcp.shared.exceptions import MCPError
 from sdk_client import connect
 
@@ -69,6 +69,10 @@ async def arrives(server, caller, secret, mode="modern", token=None):
         expect(not words & others, f"{caller} at {server}: somebody else's credential, in `{name}`")
         expect(name == where or digest(secret) not in words, f"{caller} at {server}: also in `{name}`")
     expect(where == "authorization" or "authorization" not in everything, f"{caller} at {server}: an authorization")
+    if server == "process":
+        # Nothing of the gateway's own environment either. Python itself sets the last.
+        own = {where, "path", "home", "lang", "lc_ctype"}
+        expect(set(everything) <= own, f"{caller} at {server}: {sorted(set(everything) - own)}")
 
 
 async def refused(server, caller, code, words):
@@ -83,8 +87,7 @@ async def refusal(server, caller, **how):
         found = await use(server, PLAN["tokens"][caller][server], **how)
     # The SDK reports a refusal in several types, some of them as groups.
     except Exception as error:
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = innermost(error)
         if isinstance(error, MCPError):
             return error.error.code, error.error.message
         if isinstance(error, Refusal):

@@ -72,7 +72,7 @@ def refused_call(era):
 def limited_call(era):
     for limited in PLAN["limited"]:
         error = fail(era, PLAN["visitor"], *call(limited))
-        expect("tool_not_found" not in error["code"] and "not" in error["message"], error)
+        expect(error["message"] == "denied by policy", error)
 
 
 def rejected_token(era):

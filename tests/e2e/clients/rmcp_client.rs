@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
-    ElicitResult, ElicitationAction, ErrorData, GetPromptRequestParams, Implementation, JsonObject,
-    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
+    CallToolRequestParams, CallToolResult, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationCapability, ErrorData, GetPromptRequestParams, Implementation,
+    JsonObject, ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext,
@@ -86,7 +86,7 @@ impl ClientHandler for Handler {
         let mut info = ClientConfig::default();
         info.client_info = Implementation::new("end-to-end", "1");
         if self.0.may_be_asked {
-            info.capabilities = ClientCapabilities::builder().enable_elicitation().build();
+            info.capabilities.elicitation = Some(ElicitationCapability::default());
         }
         info
     }

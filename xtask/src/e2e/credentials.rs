@@ -60,6 +60,9 @@ const PEOPLE: &[&str] = &["alice", "bob", "carol"];
 const OWNERS: &[&str] = &["everybody", "alice", "bob", "robot", "exchanger"];
 const REPLACED: &[&str] = &["everybody", "alice", "robot"];
 
+/// What `keeper.py` writes before its credential.
+pub(super) const SAID: &str = "starting with the key";
+
 /// How often `credentials.py` and `plan` have something changed.
 pub(super) const CHANGES: &[(&str, usize)] = &[
     ("credential.put", 11),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Tokens;
-use super::credentials::CHANGES;
+use super::credentials::{CHANGES, SAID};
 use super::gateway::Gateway;
 use super::servers::{SERVERS, WORKBENCH};
 
@@ -176,6 +176,18 @@ impl<'a> Log<'a> {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// What a server writes of its credential is in the gateway's log without it; `has_no_secret` says the rest.
+    pub(super) fn keeps_what_servers_say(&self) -> Result<()> {
+        let log = fs::read_to_string(self.folder.join("gateway.log"))?;
+        let said = log.lines().filter(|line| line.contains(SAID));
+        let known = said.filter(|line| line.contains("[redacted]")).count();
+        ensure!(
+            known > 0,
+            "no line with `{SAID}` and the credential's place"
+        );
         Ok(())
     }
 
