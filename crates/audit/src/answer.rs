@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, BoxError, Clock, Draft, Refused, Timestamp};
+use gatewright_wire::{Envelope, Kind};
 use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use serde::Deserialize;
@@ -68,7 +69,10 @@ impl<S: AuditSink> Open<S> {
         self.length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(bytes) = response.body().known() {
             // One piece of memory: it is handed over with the answer itself.
-            self.error = error_code(bytes);
+            let result = |read: &Envelope| read.kind() == Kind::Response;
+            if !response.body().envelope().is_some_and(result) {
+                self.error = error_code(bytes);
+            }
             self.sent(bytes.len());
             self.write(Ended::Complete);
             return response;

@@ -4,10 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-
-use crate::{Call, CallKind, Principal, ReferenceId, Refused, Route, SnapshotVersion, Timestamp};
-use gatewright_wire::Era;
+use crate::{Call, Principal, ReferenceId, Refused, Route, SnapshotVersion, Timestamp};
 
 /// The audit record under way: AuditLayer puts it into the request, every layer below fills in what it knows,
 /// AuditLayer and RecordLayer write it. Clones are the same draft.
@@ -29,7 +26,7 @@ pub struct DraftFields {
     /// Who.
     pub principal: Option<Principal>,
     /// What they ask for.
-    pub call: Option<DraftCall>,
+    pub call: Option<Call>,
     /// What was decided.
     pub decision: Option<DraftDecision>,
     /// Whose credential went upstream; `none` for a server that needs none.
@@ -43,41 +40,6 @@ pub struct DraftFields {
     /// Whether no AuditLayer will see the answer, as where the gateway itself calls a server: who writes the
     /// admission then writes the outcome, too.
     pub alone: bool,
-}
-
-/// What a call asks for, as far as a record holds it.
-#[derive(Clone, Debug)]
-pub struct DraftCall {
-    /// Request, notification, …
-    pub kind: CallKind,
-    /// Era of the protocol.
-    pub era: Era,
-    /// JSON-RPC method.
-    pub method: Option<Arc<str>>,
-    /// Name or URI of the tool, prompt or resource.
-    pub target: Option<Arc<str>>,
-    /// Raw JSON of the id.
-    pub id: Option<Arc<str>>,
-    /// The message as the server will receive it; records hold its digest, and itself only by opt-in.
-    pub message: Bytes,
-    /// The arguments within it.
-    pub arguments: Option<Bytes>,
-}
-
-impl DraftCall {
-    /// What `call` asks for.
-    #[must_use]
-    pub fn of(call: &Call) -> Self {
-        Self {
-            kind: call.kind(),
-            era: call.era(),
-            method: call.method().map(Arc::from),
-            target: call.target().map(Arc::from),
-            id: call.id().map(|id| Arc::from(id.as_json())),
-            message: call.bytes().clone(),
-            arguments: call.arguments_bytes(),
-        }
-    }
 }
 
 /// Allowed, denied, or sent for more.
@@ -109,7 +71,7 @@ pub struct DraftDecision {
     /// Allowed or not.
     pub effect: Effect,
     /// The policies that decided it.
-    pub policies: Vec<String>,
+    pub policies: Arc<[Arc<str>]>,
     /// Why not; never shown to the caller.
     pub reason: Option<String>,
     /// The snapshot that was asked.

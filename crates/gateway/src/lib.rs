@@ -9,6 +9,7 @@ mod health;
 mod holdings;
 mod issuers;
 mod metrics;
+mod open_files;
 mod quickstart;
 mod routing;
 mod sealer;

@@ -14,7 +14,7 @@ use tokio_util::{
 };
 
 use crate::{
-    config::{Organisation, Settings},
+    config::{Limits, Organisation, Settings},
     directory::Directory,
     edge::{Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Shared},
     estate::Served,
@@ -23,6 +23,7 @@ use crate::{
     issuers,
     keys::OpenKeyError,
     metrics::Metrics,
+    open_files,
     routing::Routing,
     sealer::FileSealer,
     stack::{self, Ingredients},
@@ -180,8 +181,12 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
     let draining = CancellationToken::new();
     let readiness = Readiness::default();
 
+    let limits = Limits {
+        connections: open_files::room(settings.limits.connections),
+        ..settings.limits
+    };
     let bounds = Bounds {
-        limits: settings.limits,
+        limits,
         tls: live.certificate.clone(),
         metrics: live.numbers.clone(),
         tasks: clients.tasks.clone(),

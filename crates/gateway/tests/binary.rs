@@ -5,6 +5,13 @@
     reason = "whatever cannot be done fails the test that needs it"
 )]
 
+#[path = "binary/idle.rs"]
+mod idle;
+#[path = "binary/restart.rs"]
+mod restart;
+#[path = "binary/secrets.rs"]
+mod secrets;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -161,6 +168,16 @@ const STAFF: &str = "[[roles]]\nname = 'staff'\n[[roles.permissions]]\nservers =
 
 impl Served {
     async fn start(drain_ms: u32) -> Self {
+        Self::start_with(drain_ms, "").await
+    }
+
+    /// With further text of `gatewright.toml` in its table `limits`, and behind it.
+    async fn start_with(drain_ms: u32, more: &str) -> Self {
+        Self::start_at("info", drain_ms, more).await
+    }
+
+    /// With a log of this level.
+    async fn start_at(level: &str, drain_ms: u32, more: &str) -> Self {
         let (idp, server) = (FakeIdp::start().await, FakeServer::start().await);
         let dir = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -169,17 +186,12 @@ impl Served {
         let base = format!("http://127.0.0.1:{port}");
         let settings = format!(
             "public_url = '{base}'\ndevelopment = true\n[listen]\npublic = '127.0.0.1:{port}'\n\
-             metrics = '127.0.0.1:0'\n[logging]\nformat = 'json'\n[limits]\ndrain_ms = {drain_ms}\n"
+             metrics = '127.0.0.1:0'\n[logging]\nformat = 'json'\nlevel = '{level}'\n[limits]\ndrain_ms = {drain_ms}\n{more}\n"
         );
         let file = dir.path().join("gatewright.toml");
         fs::write(&file, settings).unwrap();
         fs::write(dir.path().join("org.toml"), organisation(&idp, &server, "")).unwrap();
-        let mut process = gatewright()
-            .args(["serve", "--config", path(&file)])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = lines_of(&mut process);
+        let (process, lines) = started(serve(&file));
         let mut served = Self {
             process,
             lines,
@@ -190,9 +202,24 @@ impl Served {
             health: String::new(),
             dir,
         };
-        let line = served.says("health and metrics");
-        served.health = format!("http://{}", line["address"].as_str().unwrap());
+        served.is_up();
         served
+    }
+
+    /// The same gateway again, after the end of the one before.
+    fn again(&mut self) {
+        self.again_by(serve(&self.config()));
+    }
+
+    /// The same, by another command.
+    fn again_by(&mut self, command: Command) {
+        (self.process, self.lines) = started(command);
+        self.is_up();
+    }
+
+    fn is_up(&mut self) {
+        let line = self.says("health and metrics");
+        self.health = format!("http://{}", line["address"].as_str().unwrap());
     }
 
     /// Waits for a line of the log.
@@ -281,6 +308,18 @@ fn organisation(idp: &FakeIdp, server: &FakeServer, more: &str) -> String {
         idp.issuer(),
         server.url()
     )
+}
+
+fn serve(config: &Path) -> Command {
+    let mut command = gatewright();
+    command.args(["serve", "--config", path(config)]);
+    command
+}
+
+fn started(mut command: Command) -> (Child, mpsc::Receiver<Value>) {
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = lines_of(&mut process);
+    (process, lines)
 }
 
 fn lines_of(process: &mut Child) -> mpsc::Receiver<Value> {

@@ -96,5 +96,5 @@ pub use keys::{
 pub use layer::CredentialLayer;
 pub use records::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 pub use sealed::{Connection, PutCredentialError, Rewrapped, SealedVault};
-pub use service::CredentialService;
+pub use service::{ChooseModeError, CredentialService, credential_mode};
 pub use token_vault::{Credential, TokenVault, VaultError};

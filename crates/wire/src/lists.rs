@@ -4,15 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Envelope, EnvelopeError, ItemKind, Kind, Limits, Peer, Splice, SpliceError, json};
+use crate::{Envelope, ItemKind, Kind, Splice, SpliceError, json};
 
 /// Why a message cannot be filtered. Whoever filters must not pass it on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
-    /// Not an acceptable message.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
     /// Not a response with a result.
     #[error("the message is not a result")]
     NotAResult,
@@ -48,19 +45,20 @@ pub struct ListItem {
 ///
 /// ```
 /// use bytes::Bytes;
-/// use gatewright_wire::{ItemKind, Limits, ListView};
+/// use gatewright_wire::{Envelope, ItemKind, Limits, ListView, Peer};
 ///
 /// let message = Bytes::from(
 ///     r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","x":1.0}, {"name":"b"}],"cacheScope":"public"}}"#,
 /// );
-/// let mut list = ListView::parse(message, ItemKind::Tool, &Limits::default())?;
+/// let read = Envelope::parse(&message, Peer::Server, &Limits::default())?;
+/// let mut list = ListView::new(message, &read, ItemKind::Tool)?;
 /// let keep: Vec<bool> = list.items().iter().map(|item| &*item.name == "a").collect();
 /// list.set_private_cache();
 /// assert_eq!(
 ///     list.retain(&keep)?,
 ///     r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","x":1.0}],"cacheScope":"private"}}"#
 /// );
-/// # Ok::<(), gatewright_wire::ListError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ListView {
@@ -72,12 +70,11 @@ pub struct ListView {
 }
 
 impl ListView {
-    /// Reads a whole JSON-RPC response as a list of this kind.
+    /// Reads a JSON-RPC response as a list of this kind; `env` is what the message was read as.
     ///
     /// # Errors
     /// [`ListError`]: the message is not to be passed on.
-    pub fn parse(message: Bytes, kind: ItemKind, limits: &Limits) -> Result<Self, ListError> {
-        let env = Envelope::parse(&message, Peer::Server, limits)?;
+    pub fn new(message: Bytes, env: &Envelope, kind: ItemKind) -> Result<Self, ListError> {
         let no_list = ListError::NoList(kind.result_field());
         let Some(result) = env.result_range().filter(|_| env.kind() == Kind::Response) else {
             return Err(ListError::NotAResult);

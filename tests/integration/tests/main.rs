@@ -17,6 +17,8 @@ mod connections;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;

@@ -35,6 +35,14 @@ impl Client {
             .expect("the server answers")
     }
 
+    /// Sends a request to a server that may go away meanwhile: `None` where no whole answer comes.
+    pub async fn try_send(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+        let answer = self.0.request(request.map(Full::new)).await.ok()?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Response::from_parts(head, body))
+    }
+
     /// Fetches a URL.
     pub async fn get(&self, url: &str) -> Response<Bytes> {
         self.send(

@@ -28,15 +28,28 @@ impl Gateway {
     pub(super) fn configure(
         program: &Path,
         folder: &Path,
-        (public_port, metrics_port): (u16, u16),
+        ports: (u16, u16),
         issuer: &str,
         reached: &BTreeMap<&str, String>,
         keepers: &str,
     ) -> Result<Self> {
+        let organisation = organisation(issuer, reached)? + keepers;
+        Self::with_settings(program, folder, ports, "", &organisation)
+    }
+
+    /// Writes the configuration: further settings of the process, and the organisation.
+    pub(super) fn with_settings(
+        program: &Path,
+        folder: &Path,
+        (public_port, metrics_port): (u16, u16),
+        more: &str,
+        organisation: &str,
+    ) -> Result<Self> {
         let config = folder.join("gatewright.toml");
         let data = folder.join("data");
-        fs::write(&config, process_settings(public_port, metrics_port))?;
-        let organisation = organisation(issuer, reached)? + keepers;
+        let settings = process_settings(public_port, metrics_port);
+        // Before its tables.
+        fs::write(&config, format!("{more}{settings}"))?;
         fs::write(folder.join("org.toml"), organisation)?;
         Ok(Self {
             program: program.to_owned(),
@@ -49,7 +62,7 @@ impl Gateway {
 
     /// The URL of a server's route, which is also the audience of its tokens.
     pub(super) fn route(&self, server: &str) -> String {
-        format!("http://127.0.0.1:{}/mcp/{server}", self.public_port)
+        route(self.public_port, server)
     }
 
     pub(super) fn program(&self) -> &Path {
@@ -60,9 +73,10 @@ impl Gateway {
         &self.config
     }
 
-    /// What it counts, as it shows it now.
-    pub(super) fn metrics(&self) -> Result<String> {
-        process::fetch(self.metrics_port, "/metrics")
+    /// Keeps what it counts now in `<folder>/metrics`.
+    pub(super) fn keep_metrics(&self, folder: &Path) -> Result<()> {
+        let counted = process::fetch(self.metrics_port, "/metrics")?;
+        Ok(fs::write(folder.join("metrics"), counted)?)
     }
 
     /// Starts the gateway and waits until it is ready.
@@ -114,6 +128,11 @@ pub(super) fn as_process(command: &Command) -> Result<String> {
         writeln!(lines, "env.{} = {}", name.display(), text(value)?)?;
     }
     Ok(lines)
+}
+
+/// The URL of a server's route at a gateway that listens on a port.
+pub(super) fn route(port: u16, server: &str) -> String {
+    format!("http://127.0.0.1:{port}/mcp/{server}")
 }
 
 /// What an operator sets for the process.

@@ -12,22 +12,23 @@ use super::install::Installed;
 use super::process::Running;
 use super::scenarios::{Client, Sdk};
 use super::servers::{Program, Reach, Server};
+use crate::cargo::Metadata;
 
 #[derive(Debug)]
 pub(super) struct Peers {
-    installed: Installed,
+    pub(super) installed: Installed,
     node: PathBuf,
     /// `tests/e2e/clients/rmcp_client.rs`, built.
     rmcp_client: PathBuf,
 }
 
 impl Peers {
-    /// Installs into the folder, unless what is pinned now is there already.
-    pub(super) fn install(folder: &Path, rmcp_client: PathBuf) -> Result<Self> {
-        let installed = Installed::in_folder(folder)?;
+    /// Installs what is pinned into the target folder, unless it is there already.
+    pub(super) fn install(metadata: &Metadata) -> Result<Self> {
+        let installed = Installed::in_folder(&metadata.target_directory.join("peers"))?;
         Ok(Self {
             node: installed.node()?,
-            rmcp_client,
+            rmcp_client: metadata.binary("rmcp-client"),
             installed,
         })
     }
@@ -174,8 +175,13 @@ impl Peers {
     }
 
     fn node_script(&self, name: &str) -> Command {
+        self.node(&self.installed.javascript.join(name))
+    }
+
+    /// Node.js with a script.
+    pub(super) fn node(&self, script: &Path) -> Command {
         let mut command = Command::new(&self.node);
-        command.arg(self.installed.javascript.join(name));
+        command.arg(script);
         command
     }
 }

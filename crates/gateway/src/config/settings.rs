@@ -121,6 +121,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what is written to it.
+    pub write_timeout: Duration,
     /// The largest message that a server may answer, in bytes.
     pub answer_bytes: usize,
     /// The most connections at a time.
@@ -140,6 +142,7 @@ impl Limits {
         headers: 100,
         header_timeout: Duration::from_secs(10),
         body_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(30),
         answer_bytes: 32 << 20,
         connections: 4096,
         streams: 100,

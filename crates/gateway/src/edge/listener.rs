@@ -98,16 +98,12 @@ impl Listener {
             let watcher = graceful.watcher();
             let tls = bounds.tls.as_ref().map(Certificate::acceptor);
             let (http, answer) = (Arc::clone(&http), answer.clone());
-            let (patience, stop, cut) = (
-                bounds.limits.header_timeout,
-                bounds.stop.clone(),
-                cut.clone(),
-            );
+            let (limits, stop, cut) = (bounds.limits, bounds.stop.clone(), cut.clone());
             bounds.tasks.spawn(async move {
                 let _held = (place, counted);
                 let service = service_fn(move |request| answer(request, peer));
                 let serving = async {
-                    let handshake = timeout(patience, handshake(stream, tls));
+                    let handshake = timeout(limits.header_timeout, handshake(stream, tls));
                     let stream = tokio::select! {
                         stream = handshake => stream,
                         // Who has not said anything yet is not waited for.
@@ -117,7 +113,7 @@ impl Listener {
                         tracing::debug!(%peer, "no TLS handshake");
                         return;
                     };
-                    let stream = TokioIo::new(Impatient::new(stream, patience));
+                    let stream = TokioIo::new(Impatient::new(stream, &limits));
                     let connection = http.serve_connection(stream, service).into_owned();
                     if let Err(error) = watcher.watch(connection).await {
                         tracing::debug!(%peer, error, "a connection broke");
@@ -178,21 +174,46 @@ async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Bo
     }
 }
 
-/// A connection that fails unless its first bytes, which tell HTTP/1 from HTTP/2, come in time: hyper's own
-/// timeouts start after them.
+/// A connection that fails when it makes us wait. Its first bytes, which tell HTTP/1 from HTTP/2, must come in time:
+/// hyper's own timeouts start after them. And what is written must be taken in time: a client that asks and does not
+/// read holds its answer, and the place of its call at the server.
 struct Impatient {
     stream: Box<dyn Stream>,
     patience: Option<Pin<Box<Sleep>>>,
     read: usize,
+    write_timeout: Duration,
+    /// Runs while something is to be written and nothing of it is taken.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
-    fn new(stream: Box<dyn Stream>, patience: Duration) -> Self {
+    fn new(stream: Box<dyn Stream>, limits: &Limits) -> Self {
         Self {
             stream,
-            patience: Some(Box::pin(sleep(patience))),
+            patience: Some(Box::pin(sleep(limits.header_timeout))),
             read: 0,
+            write_timeout: limits.write_timeout,
+            stalled: None,
         }
+    }
+
+    fn in_time<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.write_timeout;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        stalled
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -223,15 +244,18 @@ impl AsyncWrite for Impatient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.in_time(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.in_time(context, shut)
     }
 
     fn poll_write_vectored(
@@ -239,7 +263,8 @@ impl AsyncWrite for Impatient {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.in_time(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -352,6 +352,7 @@ impl<'t> Reader<'_, 't> {
         };
         time("header_timeout_ms", 10, 600_000, &mut limits.header_timeout);
         time("body_timeout_ms", 10, 600_000, &mut limits.body_timeout);
+        time("write_timeout_ms", 10, 600_000, &mut limits.write_timeout);
         time("drain_ms", 0, 3_600_000, &mut limits.drain);
         table.end(self.problems);
         (limits, principal, server)

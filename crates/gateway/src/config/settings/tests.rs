@@ -55,6 +55,7 @@ level = 'warn,gatewright=debug'
 [limits]
 body_bytes = 10000
 body_timeout_ms = 50
+write_timeout_ms = 60
 streams = 7
 [outbound]
 allow = ['10.0.0.0/8', 'fd00::/8']
@@ -79,6 +80,7 @@ allow = ['10.0.0.0/8', 'fd00::/8']
     assert_eq!(settings.logging.format, LogFormat::Json);
     assert_eq!(settings.limits.body_bytes, 10_000);
     assert_eq!(settings.limits.body_timeout, Duration::from_millis(50));
+    assert_eq!(settings.limits.write_timeout, Duration::from_millis(60));
     assert_eq!(settings.limits.streams, 7);
     assert_eq!(settings.outbound.allow.len(), 2);
 }

@@ -292,7 +292,7 @@ async fn tls_is_spoken_and_both_protocols_are_offered() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_says_nothing_fails_in_time() {
     let (_theirs, ours) = tokio::io::duplex(64);
-    let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
+    let mut stream = Impatient::new(Box::new(ours), &Limits::default());
     let failed = stream.read(&mut [0; 64]).await.unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
 }
@@ -300,7 +300,7 @@ async fn a_connection_that_says_nothing_fails_in_time() {
 #[tokio::test(start_paused = true)]
 async fn a_part_of_the_preface_is_not_enough() {
     let (mut theirs, ours) = tokio::io::duplex(64);
-    let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
+    let mut stream = Impatient::new(Box::new(ours), &Limits::default());
     theirs.write_all(b"PRI * HTTP/2.0").await.unwrap();
     assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 14);
     assert!(stream.read(&mut [0; 64]).await.is_err());
@@ -309,7 +309,7 @@ async fn a_part_of_the_preface_is_not_enough() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_began_may_be_silent() {
     let (mut theirs, ours) = tokio::io::duplex(64);
-    let mut stream = Impatient::new(Box::new(ours), Duration::from_secs(10));
+    let mut stream = Impatient::new(Box::new(ours), &Limits::default());
     theirs
         .write_all(b"GET /mcp/billing HTTP/1.1\r\n")
         .await
@@ -320,4 +320,52 @@ async fn a_connection_that_began_may_be_silent() {
             .await
             .is_err()
     );
+}
+
+/// A body without end, which says when it is let go.
+fn endless(
+    ended: CancellationToken,
+) -> impl Fn(Request<Incoming>, SocketAddr) -> Answering + Clone + Send + Sync {
+    move |_, _| {
+        let guard = ended.clone().drop_guard();
+        let frames = futures_util::stream::repeat_with(move || {
+            let _held = &guard;
+            Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(&[b'x'; 8192])))
+        });
+        let body = Watched::known(AnswerBody::wrap(StreamBody::new(frames)));
+        Box::pin(async { Ok(http::Response::new(body)) })
+    }
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_loses_the_connection() {
+    let ended = CancellationToken::new();
+    let limits = Limits {
+        write_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let bed = Bed::start(limits, None, endless(ended.clone())).await;
+    let mut stream = bed.connect().await;
+    stream.write_all(GET).await.unwrap();
+    timeout(Duration::from_secs(10), ended.cancelled())
+        .await
+        .expect("the answer is let go");
+    // What was sent before is there, and then the end.
+    everything(&mut stream).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_something_in_time_is_waited_for() {
+    let (mut theirs, ours) = tokio::io::duplex(64);
+    let limits = Limits::default();
+    let mut stream = Impatient::new(Box::new(ours), &limits);
+    stream.write_all(&[0; 64]).await.unwrap();
+    for _ in 0..10 {
+        let waited = timeout(limits.write_timeout / 2, stream.write_all(&[0; 1])).await;
+        assert!(waited.is_err(), "there is no room");
+        theirs.read_u8().await.unwrap();
+        stream.write_all(&[0; 1]).await.unwrap();
+    }
+    let failed = stream.write_all(&[0; 1]).await.unwrap_err();
+    assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
 }
