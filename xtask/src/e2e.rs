@@ -97,10 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = program(options.gateway.as_ref(), &metadata)?;
     let _turn = take_turn(&metadata.target_directory)?;
-    let peers = Peers::install(
-        &metadata.target_directory.join("peers"),
-        metadata.binary("rmcp-client"),
-    )?;
+    let peers = Peers::install(&metadata)?;
     let folder = cleared(&metadata.target_directory.join("e2e"))?;
 
     let mut tally = Tally::default();
@@ -209,7 +206,7 @@ fn play(
         let output = process::ask(peers.credentials_client(), &plan, folder, "credentials");
         tally.note_output("credentials", &output);
     }
-    fs::write(folder.join("metrics"), gateway.metrics()?)?;
+    gateway.keep_metrics(folder)?;
 
     let drained = started.terminate();
     let log = Log::new(&gateway, folder);

@@ -99,10 +99,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = program(options.gateway.as_ref(), &metadata)?;
     let _turn = take_turn(&metadata.target_directory)?;
-    let peers = Peers::install(
-        &metadata.target_directory.join("peers"),
-        metadata.binary("rmcp-client"),
-    )?;
+    let peers = Peers::install(&metadata)?;
     let suite = Suite::install(&peers, &metadata.target_directory.join("peers/conformance"))?;
     let folder = cleared(&metadata.target_directory.join("conformance"))?;
 
@@ -159,6 +156,7 @@ fn play(
         scores.push((revision, score));
     }
 
+    gateway.keep_metrics(folder)?;
     let drained = started.terminate();
     let log = Log::new(&gateway, folder);
     for (check, outcome) in [

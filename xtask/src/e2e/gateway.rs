@@ -73,9 +73,10 @@ impl Gateway {
         &self.config
     }
 
-    /// What it counts, as it shows it now.
-    pub(super) fn metrics(&self) -> Result<String> {
-        process::fetch(self.metrics_port, "/metrics")
+    /// Keeps what it counts now in `<folder>/metrics`.
+    pub(super) fn keep_metrics(&self, folder: &Path) -> Result<()> {
+        let counted = process::fetch(self.metrics_port, "/metrics")?;
+        Ok(fs::write(folder.join("metrics"), counted)?)
     }
 
     /// Starts the gateway and waits until it is ready.

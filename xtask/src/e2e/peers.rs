@@ -12,6 +12,7 @@ use super::install::Installed;
 use super::process::Running;
 use super::scenarios::{Client, Sdk};
 use super::servers::{Program, Reach, Server};
+use crate::cargo::Metadata;
 
 #[derive(Debug)]
 pub(super) struct Peers {
@@ -22,12 +23,12 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Installs into the folder, unless what is pinned now is there already.
-    pub(super) fn install(folder: &Path, rmcp_client: PathBuf) -> Result<Self> {
-        let installed = Installed::in_folder(folder)?;
+    /// Installs what is pinned into the target folder, unless it is there already.
+    pub(super) fn install(metadata: &Metadata) -> Result<Self> {
+        let installed = Installed::in_folder(&metadata.target_directory.join("peers"))?;
         Ok(Self {
             node: installed.node()?,
-            rmcp_client,
+            rmcp_client: metadata.binary("rmcp-client"),
             installed,
         })
     }
