@@ -3,6 +3,7 @@
 //! What is pinned in `tests/e2e` is installed once into `target/peers`; logs, configuration and data of a run are in
 //! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
 
+pub(crate) mod conformance;
 mod gateway;
 mod install;
 mod log;
@@ -92,16 +93,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_build && options.gateway.is_none() {
         cargo::build()?;
     }
-    let named = options.gateway.clone();
-    // Absolute, because it runs in another folder.
-    let program = std::path::absolute(named.unwrap_or_else(|| metadata.binary("gatewright")))?;
+    let program = program(options.gateway.as_ref(), &metadata)?;
     let _turn = take_turn(&metadata.target_directory)?;
     let peers = Peers::install(&metadata.target_directory.join("peers"))?;
-    let folder = metadata.target_directory.join("e2e");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).context("cannot clear the folder of the last run")?;
-    }
-    fs::create_dir_all(&folder)?;
+    let folder = cleared(&metadata.target_directory.join("e2e"))?;
 
     let mut tally = Tally::default();
     if let Err(error) = play(options, &program, &peers, &folder, &mut tally) {
@@ -110,6 +105,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("the logs are in {}", folder.display());
     println!("e2e: {} passed, {} failed", tally.passed, tally.failed);
     Counted::check("checks", tally.failed)
+}
+
+/// The gateway's program: the one that is named, or else the debug build. Absolute, because it runs in another folder.
+fn program(named: Option<&PathBuf>, metadata: &Metadata) -> Result<PathBuf> {
+    let built = || metadata.binary("gatewright");
+    Ok(std::path::absolute(named.cloned().unwrap_or_else(built))?)
+}
+
+/// A folder for this run, without what the last one left in it.
+fn cleared(folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).context("cannot clear the folder of the last run")?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
 }
 
 /// Waits for another run in the same folders; the next may begin when this is dropped.

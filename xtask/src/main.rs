@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything: format, tidy, deps, lints, tests, docs, examples, quickstart, end to end
+    /// Everything: format, tidy, deps, lints, tests, docs, examples, quickstart, end to end, conformance
     Test,
     /// `test`, and the licence, ban and source checks where cargo-deny is installed
     Ci,
@@ -42,6 +42,8 @@ enum Task {
     Bench(bench::Options),
     /// Official MCP clients and servers, and a real OpenID provider, through the gateway
     E2e(e2e::Options),
+    /// The official MCP conformance suite, through the gateway
+    Conformance(e2e::conformance::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Deps => deps::run(),
         Task::Bench(options) => bench::run(&options),
         Task::E2e(options) => e2e::run(&options),
+        Task::Conformance(options) => e2e::conformance::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cargo::{self, Metadata};
-use crate::e2e::{self, prerequisites};
+use crate::e2e::{self, conformance, prerequisites};
 use crate::{Counted, deps, tidy};
 
 /// How long an example may run.
@@ -159,6 +159,12 @@ fn add_test_steps(report: &mut Report) {
         e2e::run(&e2e::Options {
             no_build: true,
             ..e2e::Options::default()
+        })
+    });
+    report.step_after(built, "conformance", || {
+        conformance::run(&conformance::Options {
+            no_build: true,
+            ..conformance::Options::default()
         })
     });
 }

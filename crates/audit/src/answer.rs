@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{AnswerBody, BoxError, Clock, Draft, Refused, Timestamp};
+use gatewright_wire::{Envelope, Kind};
 use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use crate::{
     AuditSink, Ended, Record,
     layer::Recording,
-    record::{OutcomeRecord, is_anonymous},
+    record::{OutcomeRecord, may_be_counted},
 };
 
 /// Larger answers are not searched for a JSON-RPC error, in bytes.
@@ -68,7 +69,10 @@ impl<S: AuditSink> Open<S> {
         self.length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(bytes) = response.body().known() {
             // One piece of memory: it is handed over with the answer itself.
-            self.error = error_code(bytes);
+            let result = |read: &Envelope| read.kind() == Kind::Response;
+            if !response.body().envelope().is_some_and(result) {
+                self.error = error_code(bytes);
+            }
             self.sent(bytes.len());
             self.write(Ended::Complete);
             return response;
@@ -88,7 +92,7 @@ impl<S: AuditSink> Open<S> {
             return;
         }
         let now = self.recording.clock.now();
-        if is_anonymous(&self.draft) && !self.recording.anonymous.is_among_first(&self.draft, now) {
+        if may_be_counted(&self.draft) && !self.recording.tally.is_among_first(&self.draft, now) {
             return;
         }
         let outcome = OutcomeRecord {

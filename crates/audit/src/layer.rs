@@ -3,13 +3,13 @@ use std::{fmt, sync::Arc};
 use gatewright_core::{Clock, SystemClock};
 use tower_layer::Layer;
 
-use crate::{AuditService, AuditSink, Held, RecordService, anonymous::Anonymous};
+use crate::{AuditService, AuditSink, Held, RecordService, tally::Tally};
 
 /// What the services of a log share.
 pub(crate) struct Recording<S: AuditSink> {
     pub(crate) sink: Arc<S>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) anonymous: Arc<Anonymous<S>>,
+    pub(crate) tally: Arc<Tally<S>>,
 }
 
 /// Opens the draft of a record that every layer below fills, writes each refusal below, and how each answer
@@ -23,14 +23,14 @@ impl<S: AuditSink> AuditLayer<S> {
     #[must_use]
     pub fn new(log: S) -> Self {
         let sink = Arc::new(log);
-        let anonymous = Arc::new(Anonymous::new(Arc::clone(&sink)));
-        let weak = Arc::downgrade(&anonymous);
+        let tally = Arc::new(Tally::new(Arc::clone(&sink)));
+        let weak = Arc::downgrade(&tally);
         sink.register(weak as std::sync::Weak<dyn Held>);
         Self {
             recording: Arc::new(Recording {
                 sink,
                 clock: Arc::new(SystemClock),
-                anonymous,
+                tally,
             }),
         }
     }
@@ -42,7 +42,7 @@ impl<S: AuditSink> AuditLayer<S> {
             recording: Arc::new(Recording {
                 sink: Arc::clone(&self.recording.sink),
                 clock: Arc::new(clock),
-                anonymous: Arc::clone(&self.recording.anonymous),
+                tally: Arc::clone(&self.recording.tally),
             }),
         }
     }
@@ -76,8 +76,8 @@ impl<S: AuditSink> fmt::Debug for AuditLayer<S> {
 impl<S: AuditSink> Drop for Recording<S> {
     fn drop(&mut self) {
         // The counts of a layer that goes would go with it.
-        if Arc::strong_count(&self.anonymous) == 1 {
-            self.anonymous.flush_all(self.clock.now());
+        if Arc::strong_count(&self.tally) == 1 {
+            self.tally.flush_all(self.clock.now());
         }
     }
 }

@@ -75,7 +75,6 @@
 //! Arguments are in the log as SHA-256 digests, and as themselves only where the server's profile says so. A
 //! digest does not hide what can be guessed: who knows that an argument is one of a thousand can try them all.
 
-mod anonymous;
 mod answer;
 mod chain;
 mod checkpoint;
@@ -89,6 +88,7 @@ mod record;
 mod segments;
 mod service;
 mod sink;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod text;

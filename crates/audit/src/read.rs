@@ -63,6 +63,7 @@ struct Glimpse {
     reference: Option<String>,
     who: Option<Who>,
     for_whom: Option<String>,
+    subject: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +82,7 @@ impl Filter {
         let of_principal = self.principal.as_deref().is_none_or(|wanted| {
             let who = glimpse.who.iter();
             who.flat_map(|who| [&who.user, &who.agent])
-                .chain([&glimpse.for_whom])
+                .chain([&glimpse.for_whom, &glimpse.subject])
                 .flatten()
                 .any(|subject| subject == wanted || id_of(subject) == Some(wanted))
         });

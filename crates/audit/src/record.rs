@@ -7,7 +7,7 @@ mod parts;
 use gatewright_core::{ReferenceId, ServerName, TenantId, Timestamp};
 use serde::{Serialize, Serializer};
 
-pub(crate) use self::build::{Counted, is_anonymous};
+pub(crate) use self::build::{Caller, Counted, may_be_counted};
 use self::change::ChangeRecord;
 pub(crate) use self::parts::OutcomeRecord;
 use self::parts::{
@@ -34,7 +34,7 @@ pub enum RecordKind {
     Answered,
     /// An operator changes what the gateway holds.
     Changed,
-    /// Requests without authentication beyond the first few, counted.
+    /// Requests without authentication, or beyond what a caller may ask for, after the first few: counted.
     Aggregate,
     /// Records that could not be written, counted.
     Lost,
@@ -47,6 +47,9 @@ pub enum RecordKind {
     /// The disk was full: the space reserved for records of calls is in use.
     Space,
 }
+
+/// Most records are shorter, in bytes.
+const USUAL: usize = 2 * 1024;
 
 /// One record. Texts that callers chose are bounded, contents are digests unless the server's profile says
 /// otherwise, and no header of a request is in any of them.
@@ -70,6 +73,9 @@ pub struct Record {
     who: Option<WhoRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     for_whom: Option<String>,
+    /// Who presented a good credential and is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<CallRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,11 +138,15 @@ impl Record {
     /// The record as one line of JSON, without the line feed.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Strings, numbers and checked JSON always serialise; should that ever change, the record still says
-        // that there was one.
-        serde_json::to_string(self).unwrap_or_else(|error| {
+        let mut json = Vec::with_capacity(USUAL);
+        // Strings, numbers and checked JSON always serialise, into UTF-8; should that ever change, the record still
+        // says that there was one.
+        let written = serde_json::to_writer(&mut json, self).map_err(|error| error.to_string());
+        let json =
+            written.and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()));
+        json.unwrap_or_else(|error| {
             let (kind, tenant) = (self.kind, self.tenant.as_str());
-            serde_json::json!({"v": 1, "kind": kind, "ms": self.ms, "tenant": tenant, "broken": error.to_string()})
+            serde_json::json!({"v": 1, "kind": kind, "ms": self.ms, "tenant": tenant, "broken": error})
                 .to_string()
         })
     }

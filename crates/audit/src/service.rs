@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, AuditClass, BoxError, Clock, Draft, DraftCall, DraftDecision, Effect, Permitted,
-    ReferenceId, Refused, Route, TraceContext, json_rpc_refusal, miswired,
+    AnswerBody, AuditClass, BoxError, Clock, Draft, DraftDecision, Effect, Permitted, ReferenceId,
+    Refused, Route, TraceContext, json_rpc_refusal, miswired,
 };
 use gatewright_wire::code;
 use http::{Request, Response, StatusCode};
@@ -155,10 +155,10 @@ fn fill(draft: &Draft, permitted: &Permitted) -> AuditClass {
     draft.fill(|fields| {
         fields.route = Some(call.route().clone());
         fields.principal = Some(permitted.principal().clone());
-        fields.call = Some(DraftCall::of(call));
+        fields.call = Some(call.clone());
         fields.decision = Some(DraftDecision {
             effect: Effect::Allow,
-            policies: permit.policies().to_vec(),
+            policies: Arc::clone(permit.policies()),
             reason: None,
             snapshot: permit.snapshot(),
         });

@@ -3,6 +3,7 @@
 mod audit;
 mod credentials;
 mod keys;
+mod master_key;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{delete, get, put},
+    routing::{delete, get, post, put},
 };
 use bytes::Bytes;
 use gatewright_audit::{AuditSink as _, Change, Durability, Record, SegmentFiles, Stage};
@@ -85,6 +86,8 @@ impl Console {
             )
             .route("/tenants/{tenant}/keys", get(keys::list).post(keys::create))
             .route("/tenants/{tenant}/keys/{id}", delete(keys::revoke))
+            .route("/tenants/{tenant}/keys/purge", post(keys::purge))
+            .route("/master-key/rotate", post(master_key::rotate))
             .route("/audit/records", get(audit::records));
         Router::new()
             .nest("/api/v1", v1)

@@ -1,13 +1,22 @@
+use async_trait::async_trait;
 use gatewright_core::{CredentialOwner, CredentialRule, ServerName, TenantId};
+use gatewright_vault::{MasterKeyId, RotateMasterKeyError};
 use serde::{Serialize, Serializer};
 
 /// What a gateway serves, as far as operators see it.
+#[async_trait]
 pub trait Estate: Send + Sync + 'static {
     /// Its tenants, as they are in force now.
     fn tenants(&self) -> Vec<TenantView>;
 
     /// The process and its numbers.
     fn figures(&self) -> Figures;
+
+    /// Makes a new master key, and names it: what is sealed and which API keys are made from now on, is so under it.
+    ///
+    /// # Errors
+    /// [`RotateMasterKeyError`] when there is no new one.
+    async fn rotate_master_key(&self) -> Result<MasterKeyId, RotateMasterKeyError>;
 }
 
 /// The process and its numbers.

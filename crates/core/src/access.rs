@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Group, Subject, Timestamp};
+use crate::{CredentialMode, Group, Subject, Timestamp};
 
 /// A name with `*` for any part of it, as `invoice_*` or `file:///docs/*`. Everything else is literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +97,9 @@ pub struct Permission {
     /// relays without our knowing it.
     #[serde(default)]
     pub methods: Vec<Pattern>,
+    /// As whom calls go upstream that it permits; the server's own mode where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialMode>,
     /// Conditions on a call; all must hold.
     #[serde(default)]
     pub when: When,

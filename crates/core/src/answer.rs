@@ -2,11 +2,12 @@ use std::{
     any::Any,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use gatewright_wire::{Id, code, error_body};
+use gatewright_wire::{Envelope, EnvelopeError, Id, Limits, Peer, code, error_body};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
@@ -18,6 +19,7 @@ pub struct AnswerBody(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
+    Message(Option<Bytes>, Arc<Envelope>),
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>),
 }
 
@@ -32,6 +34,20 @@ impl AnswerBody {
     #[must_use]
     pub fn full(bytes: Bytes) -> Self {
         Self(Kind::Full((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// One message of a server, read once for all layers that it passes.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] when the bytes are not one well-formed message.
+    pub fn message(bytes: Bytes, limits: &Limits) -> Result<Self, EnvelopeError> {
+        let envelope = Envelope::parse(&bytes, Peer::Server, limits)?;
+        Ok(Self::of_read(bytes, Arc::new(envelope)))
+    }
+
+    /// A message and what it was read as.
+    pub(crate) const fn of_read(bytes: Bytes, envelope: Arc<Envelope>) -> Self {
+        Self(Kind::Message(Some(bytes), envelope))
     }
 
     /// Takes another body over; one that already is an `AnswerBody` stays as it is, so that a stack of layers
@@ -56,8 +72,24 @@ impl AnswerBody {
     #[must_use]
     pub fn known(&self) -> Option<&[u8]> {
         match &self.0 {
-            Kind::Full(bytes) => Some(bytes.as_deref().unwrap_or_default()),
+            Kind::Full(bytes) | Kind::Message(bytes, _) => {
+                Some(bytes.as_deref().unwrap_or_default())
+            }
             Kind::Stream(_) => None,
+        }
+    }
+
+    /// What the body was read as, where it was made as a [`message`](Self::message).
+    #[must_use]
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.read().map(|(_, envelope)| &**envelope)
+    }
+
+    /// The message, unless it was taken already.
+    pub(crate) const fn read(&self) -> Option<(&Bytes, &Arc<Envelope>)> {
+        match &self.0 {
+            Kind::Message(Some(bytes), envelope) => Some((bytes, envelope)),
+            _ => None,
         }
     }
 }
@@ -77,7 +109,7 @@ impl From<Bytes> for AnswerBody {
 impl fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Full(bytes) => write!(
+            Kind::Full(bytes) | Kind::Message(bytes, _) => write!(
                 f,
                 "AnswerBody({} bytes)",
                 bytes.as_ref().map_or(0, Bytes::len)
@@ -96,21 +128,23 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
-            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Full(bytes) | Kind::Message(bytes, _) => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
             Kind::Stream(body) => body.as_mut().poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Full(bytes) | Kind::Message(bytes, _) => bytes.is_none(),
             Kind::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Full(bytes) => {
+            Kind::Full(bytes) | Kind::Message(bytes, _) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Kind::Stream(body) => body.size_hint(),
@@ -211,6 +245,20 @@ mod tests {
         let own = AnswerBody::wrap(AnswerBody::full(Bytes::from_static(b"abc")));
         assert_eq!(own.known(), Some(b"abc".as_slice()));
         assert_eq!(once.collect().await.unwrap().to_bytes(), "abc");
+    }
+
+    #[tokio::test]
+    async fn a_message_is_what_was_read_until_it_is_sent() {
+        let text = Bytes::from_static(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+        let mut body = AnswerBody::message(text.clone(), &Limits::default()).unwrap();
+        assert_eq!(body.envelope().unwrap().id(), Some(&Id::number(7)));
+        let again = AnswerBody::wrap(std::mem::take(&mut body));
+        assert!(again.envelope().is_some());
+        assert_eq!(again.known(), Some(&*text));
+        assert_eq!(again.collect().await.unwrap().to_bytes(), text);
+
+        assert!(AnswerBody::message(Bytes::from_static(b"{}"), &Limits::default()).is_err());
+        assert!(AnswerBody::full(text).envelope().is_none());
     }
 
     #[test]

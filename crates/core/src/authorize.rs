@@ -2,6 +2,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -26,6 +27,9 @@ pub struct Obligation {
 }
 
 impl Obligation {
+    /// The call goes upstream with the credential of this [mode](crate::CredentialMode), whatever the server's is.
+    pub const CREDENTIAL: &'static str = "credential";
+
     /// `name` is asked, with this value.
     #[must_use]
     pub fn new(name: &str, value: &str) -> Self {
@@ -60,7 +64,7 @@ pub enum Decision {
     /// It may go on.
     Allow {
         /// Ids of the policies that allow it.
-        policies: Vec<String>,
+        policies: Arc<[Arc<str>]>,
         /// What layers below must do.
         obligations: Vec<Obligation>,
         /// What was asked.
@@ -69,7 +73,7 @@ pub enum Decision {
     /// It may not.
     Deny {
         /// Ids of the policies that forbid it; empty when none permits it.
-        policies: Vec<String>,
+        policies: Arc<[Arc<str>]>,
         /// Why, for the record; the caller never sees it.
         reason: String,
         /// What was asked.
@@ -89,7 +93,7 @@ impl Decision {
     #[must_use]
     pub fn allow<'a>(policies: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Allow {
-            policies: policies.into_iter().map(str::to_owned).collect(),
+            policies: policies.into_iter().map(Arc::from).collect(),
             obligations: Vec::new(),
             snapshot: SnapshotVersion::default(),
         }
@@ -99,7 +103,7 @@ impl Decision {
     #[must_use]
     pub fn deny(reason: &str) -> Self {
         Self::Deny {
-            policies: Vec::new(),
+            policies: Arc::default(),
             reason: reason.to_owned(),
             snapshot: SnapshotVersion::default(),
         }
@@ -178,7 +182,7 @@ where
 /// What an engine said when it allowed a call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
-    policies: Vec<String>,
+    policies: Arc<[Arc<str>]>,
     obligations: Vec<Obligation>,
     snapshot: SnapshotVersion,
 }
@@ -186,7 +190,7 @@ pub struct Permit {
 impl Permit {
     /// Ids of the policies that allow the call.
     #[must_use]
-    pub fn policies(&self) -> &[String] {
+    pub const fn policies(&self) -> &Arc<[Arc<str>]> {
         &self.policies
     }
 
@@ -256,7 +260,7 @@ impl Body for Permitted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// Ids of the policies that forbid the call.
-    pub policies: Vec<String>,
+    pub policies: Arc<[Arc<str>]>,
     /// Why, for the record; the caller never sees it.
     pub reason: String,
 }
@@ -304,7 +308,7 @@ pub async fn authorize<E: PolicyEngine>(
     if !principal.route().is(body.call().route()) {
         return Err(AuthorizeError::Denied {
             denial: Denial {
-                policies: Vec::new(),
+                policies: Arc::default(),
                 reason: "the principal belongs to another route".to_owned(),
             },
             snapshot: SnapshotVersion::default(),
@@ -322,7 +326,7 @@ pub async fn authorize<E: PolicyEngine>(
                 Err(error) => {
                     return Err(AuthorizeError::Denied {
                         denial: Denial {
-                            policies: Vec::new(),
+                            policies: Arc::default(),
                             reason: error.to_string(),
                         },
                         snapshot,
@@ -386,7 +390,7 @@ fn scopes_of(call: &Call) -> Result<Vec<&str>, SubscriptionsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::{Identity, Party, ScopeRule, Subject, access::Pattern};
@@ -427,7 +431,7 @@ mod tests {
         let permitted = authorize(&engine, &principal("s", None), call("pay"))
             .await
             .unwrap();
-        assert_eq!(permitted.permit().policies(), ["p"]);
+        assert_eq!(**permitted.permit().policies(), ["p".into()]);
         assert_eq!(permitted.principal().key(), "user:idp|ann");
         assert_eq!(permitted.call().target(), Some("pay"));
     }

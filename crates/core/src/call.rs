@@ -15,7 +15,7 @@ use gatewright_wire::{
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::Route;
+use crate::{AnswerBody, Route};
 
 pub use self::subscriptions::SubscriptionsError;
 
@@ -117,16 +117,40 @@ impl Call {
         limits: &Limits,
     ) -> Result<Self, EnvelopeError> {
         let envelope = Envelope::parse(&bytes, Peer::Server, limits)?;
-        let kind = kind_of(&envelope);
-        Ok(Self {
+        Ok(Self::of_server(route, era, bytes, Arc::new(envelope)))
+    }
+
+    /// The same of a message that was read already; `None` if the body is not made of one.
+    #[must_use]
+    pub fn from_answer(route: &Route, era: Era, answer: &AnswerBody) -> Option<Self> {
+        let (bytes, envelope) = answer.read()?;
+        Some(Self::of_server(
+            route,
+            era,
+            bytes.clone(),
+            Arc::clone(envelope),
+        ))
+    }
+
+    /// The message as the body of an answer, which need not be read again.
+    #[must_use]
+    pub fn into_answer(self) -> AnswerBody {
+        match self.envelope {
+            Some(envelope) => AnswerBody::of_read(self.bytes, envelope),
+            None => AnswerBody::empty(),
+        }
+    }
+
+    fn of_server(route: &Route, era: Era, bytes: Bytes, envelope: Arc<Envelope>) -> Self {
+        Self {
             route: route.clone(),
             from: Peer::Server,
-            kind,
+            kind: kind_of(&envelope),
             era,
             version: None,
-            envelope: Some(Arc::new(envelope)),
+            envelope: Some(envelope),
             bytes,
-        })
+        }
     }
 
     /// The call that uses an item of a list, without arguments: what a list filter asks about.

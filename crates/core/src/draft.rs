@@ -4,10 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-
-use crate::{Call, CallKind, Principal, ReferenceId, Refused, Route, SnapshotVersion, Timestamp};
-use gatewright_wire::Era;
+use crate::{Call, Principal, ReferenceId, Refused, Route, SnapshotVersion, Subject, Timestamp};
 
 /// The audit record under way: AuditLayer puts it into the request, every layer below fills in what it knows,
 /// AuditLayer and RecordLayer write it. Clones are the same draft.
@@ -28,8 +25,10 @@ pub struct DraftFields {
     pub route: Option<Route>,
     /// Who.
     pub principal: Option<Principal>,
+    /// Who presented a good credential and got no principal, being switched off.
+    pub subject: Option<Subject>,
     /// What they ask for.
-    pub call: Option<DraftCall>,
+    pub call: Option<Call>,
     /// What was decided.
     pub decision: Option<DraftDecision>,
     /// Whose credential went upstream; `none` for a server that needs none.
@@ -43,41 +42,6 @@ pub struct DraftFields {
     /// Whether no AuditLayer will see the answer, as where the gateway itself calls a server: who writes the
     /// admission then writes the outcome, too.
     pub alone: bool,
-}
-
-/// What a call asks for, as far as a record holds it.
-#[derive(Clone, Debug)]
-pub struct DraftCall {
-    /// Request, notification, …
-    pub kind: CallKind,
-    /// Era of the protocol.
-    pub era: Era,
-    /// JSON-RPC method.
-    pub method: Option<Arc<str>>,
-    /// Name or URI of the tool, prompt or resource.
-    pub target: Option<Arc<str>>,
-    /// Raw JSON of the id.
-    pub id: Option<Arc<str>>,
-    /// The message as the server will receive it; records hold its digest, and itself only by opt-in.
-    pub message: Bytes,
-    /// The arguments within it.
-    pub arguments: Option<Bytes>,
-}
-
-impl DraftCall {
-    /// What `call` asks for.
-    #[must_use]
-    pub fn of(call: &Call) -> Self {
-        Self {
-            kind: call.kind(),
-            era: call.era(),
-            method: call.method().map(Arc::from),
-            target: call.target().map(Arc::from),
-            id: call.id().map(|id| Arc::from(id.as_json())),
-            message: call.bytes().clone(),
-            arguments: call.arguments_bytes(),
-        }
-    }
 }
 
 /// Allowed, denied, or sent for more.
@@ -109,7 +73,7 @@ pub struct DraftDecision {
     /// Allowed or not.
     pub effect: Effect,
     /// The policies that decided it.
-    pub policies: Vec<String>,
+    pub policies: Arc<[Arc<str>]>,
     /// Why not; never shown to the caller.
     pub reason: Option<String>,
     /// The snapshot that was asked.
@@ -123,6 +87,8 @@ pub struct DraftRefusal {
     pub refused: Refused,
     /// What the administrator should know; never shown to the caller, never a secret.
     pub detail: Option<String>,
+    /// Whether it may come in floods, however well the caller is known: a record may count it with others alike.
+    pub repeats: bool,
 }
 
 /// W3C Trace Context of a request, checked for form.
@@ -168,6 +134,7 @@ impl Draft {
             peer: None,
             route: None,
             principal: None,
+            subject: None,
             call: None,
             decision: None,
             credential: None,
@@ -185,10 +152,21 @@ impl Draft {
 
     /// Notes a layer's refusal. The innermost one that was noted first stays.
     pub fn refuse(&self, refused: Refused, detail: Option<String>) {
+        self.note(refused, detail, false);
+    }
+
+    /// The same for a refusal of what is too much: a caller who goes on all the same must not fill the log.
+    pub fn refuse_too_much(&self, refused: Refused, detail: Option<String>) {
+        self.note(refused, detail, true);
+    }
+
+    fn note(&self, refused: Refused, detail: Option<String>, repeats: bool) {
         self.fill(|fields| {
-            fields
-                .refusal
-                .get_or_insert(DraftRefusal { refused, detail });
+            fields.refusal.get_or_insert(DraftRefusal {
+                refused,
+                detail,
+                repeats,
+            });
         });
     }
 

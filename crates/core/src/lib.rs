@@ -69,7 +69,7 @@ pub use credential::{
     CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,
     UpstreamAuth,
 };
-pub use draft::{Draft, DraftCall, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
+pub use draft::{Draft, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
 /// have no edge to the codec, and there is one place that refuses duplicate member names (invariant 14).
 pub use gatewright_wire::{JsonError, Limits as JsonLimits, json};

@@ -3,22 +3,33 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use gatewright_audit::SegmentFiles;
 use gatewright_console::{Estate, Figures, ServerView, TenantView};
 use gatewright_core::{Clock as _, SystemClock};
+use gatewright_vault::{MasterKeyId, RotateMasterKeyError};
 
-use crate::config::{Organisation, Reach, Settings};
+use crate::{
+    config::{Organisation, Reach, Settings},
+    holdings::Holdings,
+};
 
 /// Clones show the same.
 #[derive(Clone)]
 pub(crate) struct Served {
     tenants: Arc<ArcSwap<Vec<TenantView>>>,
     figures: Figures,
+    holdings: Holdings,
     log: SegmentFiles,
 }
 
 impl Served {
-    pub(crate) fn new(settings: &Settings, organisation: &Organisation, log: SegmentFiles) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        organisation: &Organisation,
+        holdings: Holdings,
+        log: SegmentFiles,
+    ) -> Self {
         let now = jiff::Timestamp::from_millisecond(SystemClock.now().millis());
         Self {
             tenants: Arc::new(ArcSwap::from_pointee(views(organisation))),
@@ -31,6 +42,7 @@ impl Served {
                 data_dir: settings.data_dir.display().to_string(),
                 audit_lost: 0,
             },
+            holdings,
             log,
         }
     }
@@ -40,6 +52,7 @@ impl Served {
     }
 }
 
+#[async_trait]
 impl Estate for Served {
     fn tenants(&self) -> Vec<TenantView> {
         self.tenants.load().as_ref().clone()
@@ -50,6 +63,10 @@ impl Estate for Served {
             audit_lost: self.log.lost(),
             ..self.figures.clone()
         }
+    }
+
+    async fn rotate_master_key(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        self.holdings.rotate_master_key().await
     }
 }
 

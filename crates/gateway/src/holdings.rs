@@ -6,7 +6,8 @@ use gatewright_core::Secret;
 use gatewright_identity::{ApiKeyRing, ApiKeysError, MacKey, MacKeys};
 use gatewright_store::{OpenStoreError, SqliteStore};
 use gatewright_vault::{
-    EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, SealedVault, UseMasterKeyError,
+    EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId, RotateMasterKeyError,
+    SealedVault, UseMasterKeyError,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -52,10 +53,11 @@ pub enum OpenHoldingsError {
 }
 
 /// Clones are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Holdings {
     pub(crate) vault: SealedVault,
     pub(crate) keys: ApiKeyRing,
+    masters: Arc<dyn KeyProvider>,
     store: SqliteStore,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -67,26 +69,15 @@ impl Holdings {
         organisation: &Organisation,
     ) -> Result<Self, OpenHoldingsError> {
         let masters = master_keys(settings)?;
-        let macs: Vec<MacKey> = masters
-            .derive("api-keys")
-            .await?
-            .into_iter()
-            .map(|derived| MacKey {
-                id: derived.master.to_string(),
-                key: derived.key,
-            })
-            .collect();
-        let Some((current, older)) = macs.split_first() else {
-            let nothing = "the key provider has no key".into();
-            return Err(UseMasterKeyError::Unavailable(nothing).into());
-        };
+        let macs = mac_keys(&*masters).await?;
         let store = SqliteStore::open(&database(settings)).await?;
-        let keys = ApiKeyRing::new(store.clone(), MacKeys::new(current, older));
+        let keys = ApiKeyRing::new(store.clone(), macs);
         for tenant in &organisation.tenants {
             keys.load(&tenant.id).await?;
         }
         let holdings = Self {
-            vault: SealedVault::new(store.clone(), masters),
+            vault: SealedVault::new(store.clone(), Arc::clone(&masters)),
+            masters,
             keys,
             store,
             tasks: TaskTracker::new(),
@@ -119,6 +110,15 @@ impl Holdings {
         }
     }
 
+    /// Makes a new master key; API keys, too, are made under it from now on.
+    pub(crate) async fn rotate_master_key(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        let made = self.masters.rotate().await?;
+        let macs = mac_keys(&*self.masters).await;
+        self.keys
+            .replace_macs(macs.map_err(|error| RotateMasterKeyError::Failed(error.into()))?);
+        Ok(made)
+    }
+
     /// Waits for changes that began, writes what is still to be written, and lets go of the database.
     pub(crate) async fn close(&self) {
         self.stop.cancel();
@@ -128,6 +128,22 @@ impl Holdings {
         }
         self.store.close().await;
     }
+}
+
+/// The keys that API keys are hashed under, of each master key one.
+async fn mac_keys(masters: &dyn KeyProvider) -> Result<MacKeys, UseMasterKeyError> {
+    let derived = masters.derive("api-keys").await?.into_iter();
+    let macs: Vec<MacKey> = derived
+        .map(|derived| MacKey {
+            id: derived.master.to_string(),
+            key: derived.key,
+        })
+        .collect();
+    let Some((current, older)) = macs.split_first() else {
+        let nothing = "the key provider has no key".into();
+        return Err(UseMasterKeyError::Unavailable(nothing));
+    };
+    Ok(MacKeys::new(current, older))
 }
 
 /// Where stored credentials and API keys are, sealed.

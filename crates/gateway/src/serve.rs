@@ -164,9 +164,10 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
     resolver.replace(issuers::trusted(&organisation).map_err(PlanError::from)?);
     // First, for it says that another gateway has this data directory.
     let log = open_log(&settings)?;
-    let served = Served::new(&settings, &organisation, log.clone());
+    let holdings = Holdings::open(&settings, &organisation).await?;
+    let served = Served::new(&settings, &organisation, holdings.clone(), log.clone());
     let live = Live {
-        holdings: Holdings::open(&settings, &organisation).await?,
+        holdings,
         directory: Directory::new(&organisation),
         engines: TenantEngines::new(organisation.engines),
         log,

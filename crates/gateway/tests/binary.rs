@@ -11,6 +11,8 @@ mod idle;
 mod restart;
 #[path = "binary/secrets.rs"]
 mod secrets;
+#[path = "binary/terminal.rs"]
+mod terminal;
 
 use std::{
     fs,
@@ -471,6 +473,8 @@ fn commands_that_change_something_need_a_gateway_and_say_so() {
         &["key", "create", "--agent", "bot", "--server", "wiki"],
         &["key", "list"],
         &["key", "revoke", "0123456789ab"],
+        &["key", "purge"],
+        &["vault", "rotate-key"],
         &["status"],
     ] {
         let args = [args, &["--config", path(&config)]].concat();
@@ -574,6 +578,18 @@ async fn the_commands_change_the_gateway_that_runs_and_no_secret_is_heard_of_aga
     assert!(keys.contains(id) && keys.contains("good"), "{keys}");
     ask("", &["key", "revoke", id]);
     assert_eq!(by_key().await, 401);
+    let (purged, _) = ask("", &["key", "purge"]);
+    assert_eq!(purged, "1 key that had ended is forgotten\n");
+    let (purged, _) = ask("", &["key", "purge"]);
+    assert_eq!(purged, "no key has expired or was revoked\n");
+    let (rotated, _) = ask("", &["vault", "rotate-key"]);
+    let said = [
+        "the master key is local-",
+        "sealed under it again: 1\n",
+        "nothing that is served needs the older",
+    ];
+    assert!(said.iter().all(|said| rotated.contains(said)), "{rotated}");
+    assert!(headers().await.contains("authorization"));
     let (status, _) = ask("", &["status"]);
     assert!(
         status.contains("shared") && status.contains(&served.base),

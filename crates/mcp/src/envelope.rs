@@ -13,9 +13,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use gatewright_core::{
-    AnswerBody, BoxError, CallBody, Draft, DraftCall, Route, Standing, miswired,
-};
+use gatewright_core::{AnswerBody, BoxError, CallBody, Draft, Route, Standing, miswired};
 use gatewright_wire::Limits;
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body::Body;
@@ -127,7 +125,7 @@ where
                 }
             };
             if let Some(draft) = draft {
-                draft.fill(|fields| fields.call = Some(DraftCall::of(call.call())));
+                draft.fill(|fields| fields.call = Some(call.call().clone()));
             }
             let standing = call.call().is_standing();
             let answer = inner.call(Request::from_parts(parts, call)).await?;

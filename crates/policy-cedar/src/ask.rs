@@ -1,10 +1,11 @@
 //! What a call asks of the policies.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use cedar_policy::{Entity, EntityUid, RestrictedExpression};
 use gatewright_core::{Call, ServerName};
 use gatewright_wire::{ItemKind, Peer, Subject};
+use hashbrown::Equivalent;
 
 use crate::{
     ToolFacts,
@@ -13,36 +14,44 @@ use crate::{
     uri,
 };
 
-/// What a question is about, with its server.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) uid: EntityUid,
-    pub(crate) server: EntityUid,
+/// May somebody do this with that? Entities are made of it only where policies have to be evaluated.
+///
+/// Hashes as [`Asked`] does.
+#[derive(Debug, Hash)]
+pub(crate) struct Question<'a> {
+    pub(crate) action: Action,
     kind: Kind,
-    name: String,
-    server_name: ServerName,
-    facts: ToolFacts,
+    server: &'a ServerName,
+    name: Cow<'a, str>,
 }
 
-/// May somebody do this with that?
-#[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) action: Action,
-    pub(crate) target: Target,
+/// A question that was answered.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    action: Action,
+    kind: Kind,
+    server: ServerName,
+    name: Box<str>,
+}
+
+impl Equivalent<Asked> for Question<'_> {
+    fn equivalent(&self, asked: &Asked) -> bool {
+        self.name == *asked.name
+            && self.action == asked.action
+            && self.kind == asked.kind
+            && *self.server == asked.server
+    }
 }
 
 /// Every question that must be answered with yes.
 #[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) questions: Vec<Question>,
+pub(crate) struct Ask<'a> {
+    pub(crate) questions: Vec<Question<'a>>,
 }
 
-impl Ask {
+impl<'a> Ask<'a> {
     /// What `call` asks. A call on a tool, prompt or resource asks whether it may be seen, too (invariant 4).
-    pub(crate) fn about(
-        call: &Call,
-        facts: impl Fn(&ServerName, &str) -> ToolFacts,
-    ) -> Result<Self, &'static str> {
+    pub(crate) fn about(call: &'a Call) -> Result<Self, &'static str> {
         let server = call.route().server();
         let action = Action::of(call);
         let subject = match call.from() {
@@ -57,14 +66,18 @@ impl Ask {
             Subject::Prompt => ItemKind::Prompt,
             Subject::Resource => ItemKind::Resource,
             Subject::Task | Subject::None => {
-                let target = Target::server(server);
-                let mut questions = vec![Question { action, target }];
+                let mut questions = vec![Question {
+                    action,
+                    kind: Kind::Server,
+                    server,
+                    name: server.as_str().into(),
+                }];
                 let subscriptions = call.subscriptions().map_err(|error| error.reason())?;
                 for uri in subscriptions {
                     refuse_unless_plain(&uri)?;
                     for action in [SEE, SUBSCRIBE] {
-                        let target = Target::item(ItemKind::Resource, server, &uri, &facts);
-                        questions.push(Question { action, target });
+                        let uri = Cow::Owned(uri.to_string());
+                        questions.push(Question::item(action, ItemKind::Resource, server, uri));
                     }
                 }
                 return Ok(Self { questions });
@@ -74,10 +87,7 @@ impl Ask {
         if kind == ItemKind::Resource {
             refuse_unless_plain(name)?;
         }
-        let question = |action| Question {
-            action,
-            target: Target::item(kind, server, name, &facts),
-        };
+        let question = |action| Question::item(action, kind, server, name.into());
         Ok(Self {
             questions: vec![question(SEE), question(action)],
         })
@@ -100,46 +110,57 @@ pub(crate) fn arguments(call: &Call) -> Option<&str> {
     }
 }
 
-impl Target {
+impl<'a> Question<'a> {
+    /// May somebody do this with an item of a list, or one that could be in it?
     pub(crate) fn item(
+        action: Action,
         kind: ItemKind,
-        server: &ServerName,
-        name: &str,
-        facts: impl Fn(&ServerName, &str) -> ToolFacts,
+        server: &'a ServerName,
+        name: Cow<'a, str>,
     ) -> Self {
         let kind = match kind {
             ItemKind::Tool => Kind::Tool,
             ItemKind::Prompt => Kind::Prompt,
             ItemKind::Resource | ItemKind::ResourceTemplate => Kind::Resource,
         };
-        let facts = if kind == Kind::Tool {
-            facts(server, name)
-        } else {
-            ToolFacts::default()
-        };
         Self {
-            uid: names::item(kind, server, name),
-            server: names::server(server),
+            action,
             kind,
-            name: name.to_owned(),
-            server_name: server.clone(),
-            facts,
+            server,
+            name,
         }
     }
 
-    fn server(name: &ServerName) -> Self {
-        Self {
-            uid: names::server(name),
-            server: names::server(name),
-            kind: Kind::Server,
-            name: name.to_string(),
-            server_name: name.clone(),
-            facts: ToolFacts::default(),
+    /// The id of what it is about.
+    pub(crate) fn target(&self) -> EntityUid {
+        match self.kind {
+            Kind::Server => self.target_server(),
+            kind => names::item(kind, self.server, &self.name),
         }
     }
 
-    /// The entity that policies read. `None` if Cedar cannot hold it.
-    pub(crate) fn entity(&self) -> Option<Entity> {
+    /// The id of the server that this belongs to.
+    pub(crate) fn target_server(&self) -> EntityUid {
+        names::server(self.server)
+    }
+
+    /// Server and name of the tool that it is about, if it is about one.
+    pub(crate) fn tool(&self) -> Option<(&ServerName, &str)> {
+        (self.kind == Kind::Tool).then_some((self.server, &*self.name))
+    }
+
+    /// As what its answer is kept. `None` if it is longer than `longest` bytes.
+    pub(crate) fn to_asked(&self, longest: usize) -> Option<Asked> {
+        (self.name.len() <= longest).then(|| Asked {
+            action: self.action,
+            kind: self.kind,
+            server: self.server.clone(),
+            name: (*self.name).into(),
+        })
+    }
+
+    /// What it is about, as policies read it. `None` if Cedar cannot hold it.
+    pub(crate) fn entity(&self, uid: EntityUid, facts: ToolFacts) -> Option<Entity> {
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let flag = RestrictedExpression::new_bool;
         let field = if self.kind == Kind::Resource {
@@ -149,13 +170,46 @@ impl Target {
         };
         let mut attributes = HashMap::from([(field.to_owned(), text(&self.name))]);
         if self.kind == Kind::Server {
-            return Entity::new(self.uid.clone(), attributes, [].into()).ok();
+            return Entity::new(uid, attributes, [].into()).ok();
         }
-        attributes.insert("server".to_owned(), text(self.server_name.as_str()));
+        attributes.insert("server".to_owned(), text(self.server.as_str()));
         if self.kind == Kind::Tool {
-            attributes.insert("readOnly".to_owned(), flag(self.facts.read_only));
-            attributes.insert("destructive".to_owned(), flag(self.facts.destructive));
+            attributes.insert("readOnly".to_owned(), flag(facts.read_only));
+            attributes.insert("destructive".to_owned(), flag(facts.destructive));
         }
-        Entity::new(self.uid.clone(), attributes, [self.server.clone()].into()).ok()
+        Entity::new(uid, attributes, [self.target_server()].into()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::*;
+
+    #[test]
+    fn a_question_finds_its_own_answer_and_no_other() {
+        let (billing, mail) = (
+            ServerName::new("billing").unwrap(),
+            ServerName::new("mail").unwrap(),
+        );
+        let questions = [
+            Question::item(SEE, ItemKind::Tool, &billing, "pay".into()),
+            Question::item(SUBSCRIBE, ItemKind::Tool, &billing, "pay".into()),
+            Question::item(SEE, ItemKind::Prompt, &billing, "pay".into()),
+            Question::item(SEE, ItemKind::Tool, &mail, "pay".into()),
+            Question::item(SEE, ItemKind::Tool, &billing, "pa".into()),
+        ];
+        let hasher = RandomState::new();
+        for (i, question) in questions.iter().enumerate() {
+            for (j, other) in questions.iter().enumerate() {
+                let asked = other.to_asked(3).unwrap();
+                assert_eq!(question.equivalent(&asked), i == j, "{i} {j}");
+                if i == j {
+                    assert_eq!(hasher.hash_one(question), hasher.hash_one(&asked));
+                }
+            }
+        }
+        assert_eq!(questions[0].to_asked(2), None);
     }
 }

@@ -5,8 +5,11 @@ mod expression;
 
 use std::sync::Arc;
 
-use cedar_policy::{Policy, PolicyId};
-use gatewright_core::access::{Pattern, Permission, Role};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PolicyId};
+use gatewright_core::{
+    CredentialMode, Obligation,
+    access::{Pattern, Permission, Role},
+};
 use serde_json::{Value as Json, json};
 
 use self::{
@@ -21,6 +24,8 @@ pub(crate) struct Source {
     pub(crate) policy: Policy,
     pub(crate) reported: Arc<str>,
     pub(crate) reads: Reads,
+    /// As whom calls go upstream that it permits, where it says.
+    pub(crate) credential: Option<CredentialMode>,
 }
 
 /// The policies of a role. Each permission gives up to three kinds, named `role:<name>/<n>#` and `see`, `call`
@@ -42,6 +47,7 @@ pub(crate) fn role(role: &Role) -> Result<Vec<Source>, BuildEngineError> {
         let mut halves = Halves {
             role: &role.name,
             number,
+            credential: permission.credential,
             count: 0,
             out: &mut out,
         };
@@ -61,6 +67,39 @@ pub(crate) fn reads(policy: &Policy) -> Result<Reads, String> {
         .to_json()
         .map(|json| Reads::of(&json))
         .map_err(|error| error.to_string())
+}
+
+/// The credential mode that a policy written by hand chooses by its annotation.
+pub(crate) fn credential(policy: &Policy) -> Result<Option<CredentialMode>, String> {
+    let Some(name) = policy.annotation(Obligation::CREDENTIAL) else {
+        return Ok(None);
+    };
+    if policy.effect() == Effect::Forbid {
+        return Err(
+            "`@credential` on a `forbid`: only what permits a call can choose its credential"
+                .to_owned(),
+        );
+    }
+    let sees = |uid: &EntityUid| uid.id().unescaped() == schema::SEE.0;
+    let only_sees = match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(uid) => sees(&uid),
+        ActionConstraint::In(uids) => uids.iter().all(sees),
+    };
+    if only_sees {
+        return Err(
+            "`@credential` on a `permit` of `see` alone: only calls take a credential".to_owned(),
+        );
+    }
+    let mode = CredentialMode::from_name(name);
+    mode.map(Some).ok_or_else(|| {
+        let known = CredentialMode::ALL.map(|mode| format!("`{}`", mode.name()));
+        let known = known.join(", ");
+        format!(
+            "`{}` is no credential mode: use one of {known}",
+            name.escape_debug()
+        )
+    })
 }
 
 fn permission_policies(
@@ -180,6 +219,7 @@ fn methods(
 struct Halves<'a> {
     role: &'a str,
     number: usize,
+    credential: Option<CredentialMode>,
     count: usize,
     out: &'a mut Vec<Source>,
 }
@@ -221,6 +261,7 @@ impl Halves<'_> {
             policy,
             reported,
             reads,
+            credential: self.credential,
         });
         Ok(())
     }

@@ -3,7 +3,7 @@ mod explain;
 mod moment;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     future::poll_fn,
     hash::{BuildHasher, RandomState},
@@ -14,8 +14,8 @@ use std::{
 
 use cedar_policy::{Authorizer, Entities, Schema};
 use gatewright_core::{
-    Call, Clock, Decision, Party, PolicyEngine, Principal, Route, ServerName, SnapshotVersion,
-    TenantId, Timestamp, Visible, Who,
+    Call, Clock, Decision, Obligation, Party, PolicyEngine, Principal, Route, ServerName,
+    SnapshotVersion, TenantId, Timestamp, Visible, Who,
     access::{Grantee, Pattern},
 };
 use gatewright_policy::Half;
@@ -24,7 +24,7 @@ use gatewright_wire::ItemKind;
 use self::{explain::half, moment::Moment};
 use crate::{
     BuildEngineError, CedarEngineBuilder, Limited, ToolFacts,
-    ask::{Ask, Question, Target},
+    ask::{Ask, Question},
     index::Index,
     names::Kind,
     schema::SEE,
@@ -114,7 +114,7 @@ impl CedarEngine {
                 Vec::new(),
             );
         };
-        let ask = match Ask::about(call, |server, tool| self.facts(server, tool)) {
+        let ask = match Ask::about(call) {
             Ok(ask) => ask,
             Err(reason) => return (self.deny(reason), Vec::new()),
         };
@@ -124,7 +124,8 @@ impl CedarEngine {
             at: moment,
             views: &views,
         };
-        let mut policies: Vec<String> = Vec::new();
+        let mut policies: Vec<Arc<str>> = Vec::new();
+        let mut credentials = BTreeSet::new();
         let mut denial = None;
         let mut halves = Vec::new();
         for view in &views {
@@ -134,12 +135,15 @@ impl CedarEngine {
                     halves.push(half(view, question, &verdict));
                 }
                 if verdict.allowed {
-                    let new = verdict
-                        .policies
-                        .iter()
-                        .filter(|id| !policies.iter().any(|known| *known == ***id));
-                    let new: Vec<String> = new.map(|id| id.to_string()).collect();
-                    policies.extend(new);
+                    for id in &verdict.policies {
+                        if !policies.contains(id) {
+                            policies.push(Arc::clone(id));
+                        }
+                    }
+                    // With what a call goes is for what permits it to say, and not for what shows its target.
+                    if question.action != SEE {
+                        credentials.extend(verdict.credentials.iter().map(|mode| mode.name()));
+                    }
                 } else if denial.is_none() {
                     denial = Some(self.denial(view, question, &verdict));
                     if !thorough {
@@ -152,8 +156,12 @@ impl CedarEngine {
             }
         }
         let allow = Decision::Allow {
-            policies,
-            obligations: Vec::new(),
+            policies: policies.into(),
+            // Each mode once. Where there are several the layer that obeys refuses the call.
+            obligations: credentials
+                .into_iter()
+                .map(|mode| Obligation::new(Obligation::CREDENTIAL, mode))
+                .collect(),
             snapshot: self.version,
         };
         (denial.unwrap_or(allow), halves)
@@ -161,23 +169,25 @@ impl CedarEngine {
 
     fn deny(&self, reason: &str) -> Decision {
         Decision::Deny {
-            policies: Vec::new(),
+            policies: Arc::default(),
             reason: reason.to_owned(),
             snapshot: self.version,
         }
     }
 
-    fn denial(&self, view: &View, question: &Question, verdict: &Verdict) -> Decision {
+    fn denial(&self, view: &View, question: &Question<'_>, verdict: &Verdict) -> Decision {
         let why = match (verdict.errors.as_slice(), verdict.policies.as_slice()) {
             ([error, ..], _) => format!("a policy failed: {error}"),
             ([], []) => "no policy permits it".to_owned(),
             ([], _) => "a policy forbids it".to_owned(),
         };
         Decision::Deny {
-            policies: verdict.policies.iter().map(ToString::to_string).collect(),
+            policies: verdict.policies.as_slice().into(),
             reason: format!(
                 "{} of {} by {}: {why}",
-                question.action.0, question.target.uid, view.uid
+                question.action.0,
+                question.target(),
+                view.uid
             ),
             snapshot: self.version,
         }
@@ -209,7 +219,10 @@ impl CedarEngine {
         Some(view)
     }
 
-    fn facts(&self, server: &ServerName, tool: &str) -> ToolFacts {
+    fn facts(&self, question: &Question<'_>) -> ToolFacts {
+        let Some((server, tool)) = question.tool() else {
+            return ToolFacts::default();
+        };
         let vouched = self.facts.get(server).into_iter().flatten();
         vouched
             .filter(|(pattern, _)| pattern.matches(tool))
@@ -250,13 +263,7 @@ impl PolicyEngine for CedarEngine {
         };
         let mut shown = Vec::with_capacity(names.len());
         for name in names {
-            let target = Target::item(kind, route.server(), name, |server, tool| {
-                self.facts(server, tool)
-            });
-            let question = Question {
-                action: SEE,
-                target,
-            };
+            let question = Question::item(SEE, kind, route.server(), (*name).into());
             let of_resources = matches!(kind, ItemKind::Resource | ItemKind::ResourceTemplate);
             let all = (!of_resources || uri::is_plain(name))
                 && views

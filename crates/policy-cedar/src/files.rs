@@ -105,6 +105,7 @@ pub(crate) fn parse(file: &PolicyFile) -> Result<Vec<(Source, Place)>, BuildEngi
                 format!("an argument within an argument is written `context.args[\"{path}\"]`");
             return Err(wrong(line, reason));
         }
+        let credential = compile::credential(policy).map_err(|reason| wrong(line, reason))?;
         let reported: Arc<str> = match policy.annotation("id") {
             Some(id) if id.is_empty() || id.starts_with("role:") => {
                 return Err(wrong(
@@ -121,6 +122,7 @@ pub(crate) fn parse(file: &PolicyFile) -> Result<Vec<(Source, Place)>, BuildEngi
                 policy,
                 reported,
                 reads,
+                credential,
             },
             Place {
                 file: file.clone(),

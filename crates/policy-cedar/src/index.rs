@@ -9,6 +9,7 @@ use cedar_policy::{
     ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint,
     ResourceConstraint,
 };
+use gatewright_core::CredentialMode;
 
 use crate::{
     BuildEngineError, Limited,
@@ -49,6 +50,8 @@ struct Entry {
 pub(crate) struct Index {
     entries: Vec<Entry>,
     reported: HashMap<PolicyId, Arc<str>>,
+    /// The policies that choose a credential mode.
+    credentials: HashMap<PolicyId, CredentialMode>,
     buckets: HashMap<EntityUid, Arc<Bucket>>,
     /// The policies whose scope names no principal.
     everybody: Arc<Bucket>,
@@ -62,6 +65,7 @@ impl Index {
         let mut index = Self {
             entries: Vec::with_capacity(sources.len()),
             reported: HashMap::new(),
+            credentials: HashMap::new(),
             buckets: HashMap::new(),
             everybody: Arc::default(),
             resources: HashMap::new(),
@@ -89,6 +93,7 @@ impl Index {
             policy,
             reported,
             reads,
+            credential,
         } = source;
         let number =
             u32::try_from(self.entries.len()).map_err(|error| BuildEngineError::Schema {
@@ -125,6 +130,9 @@ impl Index {
             }
         }
         let policy = compile::light(&policy);
+        if let Some(mode) = credential {
+            self.credentials.insert(policy.id().clone(), mode);
+        }
         self.reported.insert(policy.id().clone(), reported);
         self.entries.push(Entry { policy, reads });
         Ok(())
@@ -203,6 +211,11 @@ impl Index {
         self.reported
             .get(id)
             .map_or_else(|| id.to_string().into(), Arc::clone)
+    }
+
+    /// The credential mode that a policy chooses.
+    pub(crate) fn credential(&self, id: &PolicyId) -> Option<CredentialMode> {
+        self.credentials.get(id).copied()
     }
 
     /// Policies that are in every slice of their action, since neither principal nor resource limits them.

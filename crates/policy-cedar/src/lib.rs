@@ -67,7 +67,9 @@
 //!
 //! **Decides** `Allow` only where every party of the principal may see and may call: a delegated call needs the
 //! permissions of the user and of the agent. The deciding policies are named by the `@id` of hand-written ones and
-//! as `role:<name>/<permission>#<half>` for those of roles.
+//! as `role:<name>/<permission>#<half>` for those of roles. The credential modes that the permitting policies choose
+//! become the obligation [`CREDENTIAL`](gatewright_core::Obligation::CREDENTIAL), one for each mode: a permission's
+//! `credential`, or the annotation of a policy, as `@credential("per-user")`.
 //!
 //! **Denies** without a matching permission, where any policy forbids, where a policy fails to evaluate, where
 //! the principal or the call is of another tenant, and where members of the arguments that a policy names could be

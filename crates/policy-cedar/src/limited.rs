@@ -1,25 +1,26 @@
 use std::{
-    collections::HashMap,
-    hash::Hash,
+    hash::{Hash, RandomState},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
+
+use hashbrown::{Equivalent, HashMap};
 
 /// A map of bounded size for what is cheap to compute again: when it is full, it starts anew.
 #[derive(Debug)]
 pub(crate) struct Limited<K, V> {
-    map: HashMap<K, V>,
+    map: HashMap<K, V, RandomState>,
     most: usize,
 }
 
 impl<K: Eq + Hash, V> Limited<K, V> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            map: HashMap::new(),
+            map: HashMap::default(),
             most,
         }
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &(impl Equivalent<K> + Hash + ?Sized)) -> Option<&V> {
         self.map.get(key)
     }
 

@@ -6,10 +6,11 @@ use std::{
 };
 
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
-use gatewright_core::{Party, Timestamp, access::Grantee};
+use gatewright_core::{CredentialMode, Party, Timestamp, access::Grantee};
 
 use crate::{
     Limited,
+    ask::Asked,
     index::{Bucket, Index, Scope, Slice},
     names::{self, Kind},
     schema::Action,
@@ -37,6 +38,8 @@ pub(crate) struct Held {
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     pub(crate) policies: Vec<Arc<str>>,
+    /// The credential modes that those policies choose.
+    pub(crate) credentials: Vec<CredentialMode>,
     pub(crate) errors: Vec<String>,
     pub(crate) slice: usize,
 }
@@ -66,7 +69,8 @@ pub(crate) struct View {
     ready: RwLock<Limited<ReadyKey, Ready>>,
     /// By action, of which there are few.
     entities: RwLock<HashMap<Action, Arc<Entities>>>,
-    pub(crate) seen: RwLock<Limited<EntityUid, Arc<Verdict>>>,
+    /// Answers that nothing but other policies change.
+    pub(crate) answers: RwLock<Limited<Asked, Arc<Verdict>>>,
 }
 
 impl View {
@@ -121,7 +125,7 @@ impl View {
             buckets,
             ready: RwLock::new(Limited::new(PER_VIEW)),
             entities: RwLock::default(),
-            seen: RwLock::new(Limited::new(PER_VIEW)),
+            answers: RwLock::new(Limited::new(PER_VIEW)),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What comes back from the server, by its form: one message, a stream of them, or neither.
 
 use bytes::Bytes;
-use gatewright_core::{AnswerBody, BoxError, CallKind, Permitted, PolicyEngine, Refused};
+use gatewright_core::{AnswerBody, BoxError, Call, CallKind, Permitted, PolicyEngine, Refused};
 use gatewright_wire::Kind;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -72,41 +72,59 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
+    const TOO_LARGE: &str = "the answer is too large to filter";
     let (mut parts, body) = response.into_parts();
-    let bytes = match Limited::new(body, screen.limits.max_bytes).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return refuse(&screen, "the answer is too large to filter");
+    let body = AnswerBody::wrap(body);
+    let (route, era) = (screen.call.route(), screen.call.era());
+    // What read the server's answer below has read it for this layer, too.
+    let message = match Call::from_answer(route, era, &body) {
+        Some(read) if read.bytes().len() > screen.limits.max_bytes => {
+            return refuse(&screen, TOO_LARGE);
         }
-        Err(_) => return refuse(&screen, "the answer breaks off"),
+        Some(read) => Some(read),
+        None => match Limited::new(body, screen.limits.max_bytes).collect().await {
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                if bytes.is_empty() {
+                    return Response::from_parts(parts, AnswerBody::empty());
+                }
+                screen.read(bytes)
+            }
+            Err(error) if error.is::<LengthLimitError>() => return refuse(&screen, TOO_LARGE),
+            Err(_) => return refuse(&screen, "the answer breaks off"),
+        },
     };
-    if bytes.is_empty() {
-        return Response::from_parts(parts, AnswerBody::empty());
-    }
+    let screened = match message {
+        Some(message) => {
+            let screened = screen.message(&message).await;
+            screened.map(|screened| (message, screened))
+        }
+        None => None,
+    };
     // A body of its own is the answer to this call, or an error that may lack the id (2026-07-28).
-    let answer = screen
-        .message(&bytes)
-        .await
-        .filter(|screened| screened.answers || screened.kind == Kind::ErrorResponse);
-    let passed = match answer.map(|screened| screened.passage) {
-        Some(Passage::Untouched) => bytes,
-        Some(Passage::Changed(changed)) => {
+    let answer = screened
+        .filter(|(_, screened)| screened.answers || screened.kind == Kind::ErrorResponse)
+        .map(|(message, screened)| (message, screened.passage));
+    let passed = match answer {
+        Some((message, Passage::Untouched)) => message.into_answer(),
+        Some((_, Passage::Changed(changed))) => {
             forget_the_bytes(&mut parts.headers);
-            changed
+            AnswerBody::full(changed)
         }
         // An error of HTTP, told in JSON of its own, which nobody here can read: its status says enough.
         None if !parts.status.is_success() => {
             forget_the_bytes(&mut parts.headers);
-            refusal::unreadable_message(answer_id(&screen.call), screen.reference)
+            let id = answer_id(&screen.call);
+            AnswerBody::full(refusal::unreadable_message(id, screen.reference))
         }
-        Some(Passage::Dropped | Passage::Returned(_)) | None => {
+        Some((_, Passage::Dropped | Passage::Returned(_))) | None => {
             return refuse(&screen, "the answer is not a response");
         }
     };
     // Read as UTF-8 here, and so by everybody: no parameter may say otherwise.
     let json = HeaderValue::from_static("application/json");
     parts.headers.insert(header::CONTENT_TYPE, json);
-    Response::from_parts(parts, AnswerBody::full(passed))
+    Response::from_parts(parts, passed)
 }
 
 fn stream<E, S, RB>(

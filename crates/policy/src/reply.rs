@@ -4,8 +4,8 @@ use std::{future::poll_fn, time::Duration};
 
 use bytes::Bytes;
 use gatewright_core::{
-    Call, CallBody, Decision, Draft, DraftCall, DraftDecision, Effect, Permitted, Principal,
-    ReferenceId, Route, authorize, engine_fn,
+    Call, CallBody, Decision, Draft, DraftDecision, Effect, Permitted, Principal, ReferenceId,
+    Route, authorize, engine_fn,
 };
 use gatewright_wire::{Limits, headers};
 use http::{HeaderMap, HeaderValue, Method, Request, header, request::Parts};
@@ -72,7 +72,7 @@ impl<S: Clone> Reply<S> {
                 return;
             };
             if let Some(draft) = draft {
-                draft.fill(|fields| fields.call = Some(DraftCall::of(body.call())));
+                draft.fill(|fields| fields.call = Some(body.call().clone()));
                 parts.extensions.insert(draft);
             }
             let engine = engine_fn(|_, _| Decision::allow([POLICY]));
@@ -110,7 +110,7 @@ fn own_draft(of: &Draft) -> Draft {
             (peer, route, principal, trace);
         fields.decision = Some(DraftDecision {
             effect: Effect::Allow,
-            policies: vec![POLICY.to_owned()],
+            policies: [POLICY.into()].into(),
             reason: Some("the server's request to the client was denied".to_owned()),
             snapshot: Default::default(),
         });

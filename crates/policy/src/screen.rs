@@ -69,30 +69,32 @@ impl<E: PolicyEngine> Screen<E> {
         self.call.kind() == CallKind::Request
     }
 
-    /// What becomes of one message. `None` if it is not one.
-    pub(crate) async fn message(&self, bytes: &Bytes) -> Option<Screened> {
+    /// The bytes as a message of the server. `None` if they are not one.
+    pub(crate) fn read(&self, bytes: Bytes) -> Option<Call> {
         let (route, era) = (self.call.route(), self.call.era());
-        let call = match Call::from_server(route, era, bytes.clone(), &self.limits) {
-            Ok(call) => call,
-            Err(error) => {
+        Call::from_server(route, era, bytes, &self.limits)
+            .inspect_err(|error| {
                 self.note("a message of the server cannot be read", &error.to_string());
-                return None;
-            }
-        };
+            })
+            .ok()
+    }
+
+    /// What becomes of a message of the server. `None` if it is not one.
+    pub(crate) async fn message(&self, call: &Call) -> Option<Screened> {
         let envelope = call.envelope()?;
         let answers = match envelope.kind() {
             Kind::Request | Kind::Notification => false,
             Kind::Response | Kind::ErrorResponse => self.awaits() && call.id() == self.call.id(),
         };
         let passage = match envelope.kind() {
-            Kind::Request => self.request(&call).await,
-            Kind::Notification => self.notification(&call).await,
+            Kind::Request => self.request(call).await,
+            Kind::Notification => self.notification(call).await,
             Kind::Response | Kind::ErrorResponse if answers && self.relays() => Passage::Untouched,
             Kind::Response => {
-                let passage = self.response(&call, envelope, answers).await;
-                self.replaced(&call, passage)
+                let passage = self.response(call, envelope, answers).await;
+                self.replaced(call, passage)
             }
-            Kind::ErrorResponse => self.replaced(&call, self.error(&call, envelope).await),
+            Kind::ErrorResponse => self.replaced(call, self.error(call, envelope).await),
         };
         Some(Screened {
             passage,
@@ -169,13 +171,18 @@ impl<E: PolicyEngine> Screen<E> {
         answers: bool,
     ) -> Result<Passage, Unfit> {
         let bytes = call.bytes();
-        let result = Members::of(text(bytes, envelope.result_range()));
-        self.input_requests(&result).await?;
-        let passed = match self.call.info().and_then(|info| info.lists) {
-            // The answer to another request, which a resumed stream may carry: told by its shape.
-            _ if !answers => self.filter_all(bytes, &result).await?,
-            Some(kind) => self.filter(bytes, kind).await?,
-            None => unshared(bytes, &result)?,
+        let lists = self.call.info().and_then(|info| info.lists);
+        let passed = if let Some(kind) = lists.filter(|_| answers) {
+            self.filter(bytes, envelope, kind).await?
+        } else {
+            let result = Members::of(text(bytes, envelope.result_range()));
+            self.input_requests(&result).await?;
+            if answers {
+                unshared(bytes, &result)?
+            } else {
+                // The answer to another request, which a resumed stream may carry: told by its shape.
+                self.filter_all(bytes, envelope, &result).await?
+            }
         };
         if passed == *bytes {
             Ok(Passage::Untouched)
@@ -187,12 +194,12 @@ impl<E: PolicyEngine> Screen<E> {
     /// Whether the server may send the client this. A denial is for the log, with its reason.
     async fn may_send(&self, call: &Call) -> Result<(), Unfit> {
         let decision = self.engine.decide(&self.principal, call).await;
-        let (policies, reason) = match &decision {
+        let (policies, reason): (&[Arc<str>], &str) = match &decision {
             Decision::Allow { .. } => return Ok(()),
             Decision::Deny {
                 policies, reason, ..
-            } => (policies.as_slice(), reason.as_str()),
-            Decision::Challenge { .. } => (&[] as &[String], "a scope is missing"),
+            } => (policies, reason),
+            Decision::Challenge { .. } => (&[], "a scope is missing"),
         };
         let route = self.call.route();
         tracing::info!(

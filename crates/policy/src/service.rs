@@ -145,7 +145,13 @@ async fn permit<E: PolicyEngine>(
             call,
         }) => {
             let reason = format!("scopes needed: {}", challenge.scopes.join(" "));
-            decided(draft, Effect::Challenge, &[], Some(&reason), snapshot);
+            decided(
+                draft,
+                Effect::Challenge,
+                &Arc::default(),
+                Some(&reason),
+                snapshot,
+            );
             refuse("insufficient-scope", reason);
             Err(Box::new(refusal::challenged(
                 call.call(),
@@ -182,12 +188,12 @@ fn is_disguised(method: &str) -> bool {
 fn decided(
     draft: Option<&Draft>,
     effect: Effect,
-    policies: &[String],
+    policies: &Arc<[Arc<str>]>,
     reason: Option<&str>,
     snapshot: SnapshotVersion,
 ) {
     if let Some(draft) = draft {
-        let (policies, reason) = (policies.to_vec(), reason.map(str::to_owned));
+        let (policies, reason) = (Arc::clone(policies), reason.map(str::to_owned));
         draft.fill(|fields| {
             fields.decision = Some(DraftDecision {
                 effect,

@@ -126,7 +126,10 @@ where
 }
 
 async fn screen_event<E: PolicyEngine>(screen: &Screen<E>, event: &Event, data: &Bytes) -> Outcome {
-    let Some(screened) = screen.message(data).await else {
+    let Some(call) = screen.read(data.clone()) else {
+        return Outcome::Unreadable;
+    };
+    let Some(screened) = screen.message(&call).await else {
         return Outcome::Unreadable;
     };
     let answers = screened.answers;

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gatewright_core::{AnswerBody, Call, CallKind, Draft};
-use gatewright_wire::{Envelope, Era, Kind, Limits, Peer, headers::MCP_SESSION_ID};
+use gatewright_wire::{Era, Kind, Limits, headers::MCP_SESSION_ID};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -72,8 +72,7 @@ impl Exchange<'_> {
             CallKind::Request if headers::is(&parts.headers, JSON) => {
                 let body = self.whole(body, self.target.max_response()).await?;
                 cancel.disarm();
-                self.check(&body, true)?;
-                let body = AnswerBody::full(body);
+                let body = self.message(body, true)?;
                 Ok(self.with(StatusCode::OK, &parts.headers, JSON, body))
             }
             CallKind::Request => {
@@ -93,9 +92,8 @@ impl Exchange<'_> {
         }
         if headers::is(&parts.headers, JSON)
             && let Ok(body) = self.whole(body, LARGEST_ERROR).await
-            && self.check(&body, false).is_ok()
+            && let Ok(body) = self.message(body, false)
         {
-            let body = AnswerBody::full(body);
             return Ok(self.with(parts.status, &parts.headers, JSON, body));
         }
         if parts.status == StatusCode::NOT_FOUND
@@ -132,25 +130,28 @@ impl Exchange<'_> {
             if whole.len() + data.len() > limit {
                 return Err(TOO_LARGE);
             }
+            if whole.is_empty() && body.is_end_stream() {
+                return Ok(data);
+            }
             whole.extend_from_slice(&data);
         }
     }
 
     /// A JSON answer must be one message that answers this call; an error may lack the id (2026-07-28).
-    fn check(&self, body: &[u8], success: bool) -> Result<(), Failure> {
+    fn message(&self, body: Bytes, success: bool) -> Result<AnswerBody, Failure> {
         let limits = Limits {
             max_bytes: self.target.max_response(),
             max_depth: Limits::DEEPEST,
         };
-        let envelope = Envelope::parse(body, Peer::Server, &limits)
+        let message = AnswerBody::message(body, &limits)
             .map_err(|_any| Failure::Protocol("it is not a message"))?;
-        let fits = match envelope.kind() {
-            Kind::Response => success && envelope.id() == self.call.id(),
-            Kind::ErrorResponse => envelope.id().is_none_or(|id| self.call.id() == Some(id)),
+        let fits = message.envelope().is_some_and(|read| match read.kind() {
+            Kind::Response => success && read.id() == self.call.id(),
+            Kind::ErrorResponse => read.id().is_none_or(|id| self.call.id() == Some(id)),
             Kind::Request | Kind::Notification => false,
-        };
+        });
         if fits {
-            Ok(())
+            Ok(message)
         } else {
             Err(Failure::Protocol("an answer to a call that was not made"))
         }

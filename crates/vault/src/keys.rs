@@ -89,6 +89,18 @@ pub enum UseMasterKeyError {
     Unavailable(#[source] BoxError),
 }
 
+/// Why there is no new master key. The one that was the current one still is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateMasterKeyError {
+    /// Keys come from somewhere else, and are not made here.
+    #[error("master keys are not made here, but where they come from")]
+    Elsewhere,
+    /// It cannot be made.
+    #[error("no master key was made: {0}")]
+    Failed(#[source] BoxError),
+}
+
 /// Holds the master keys, or speaks to what does. Which one it is, configuration says.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + 'static {
@@ -117,6 +129,12 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// # Errors
     /// [`UseMasterKeyError`] when it cannot.
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError>;
+
+    /// Makes a new master key, which is the current one from now on, and names it. Those that there are stay.
+    ///
+    /// # Errors
+    /// [`RotateMasterKeyError`] when there is no new one.
+    async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError>;
 }
 
 #[async_trait]
@@ -139,6 +157,10 @@ impl<K: KeyProvider + ?Sized> KeyProvider for Arc<K> {
 
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError> {
         (**self).derive(purpose).await
+    }
+
+    async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        (**self).rotate().await
     }
 }
 

@@ -91,10 +91,10 @@ mod token_vault;
 pub use envelope::OpenEnvelopeError;
 pub use keys::{
     DerivedKey, EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId,
-    UseMasterKeyError, WrappedKey,
+    RotateMasterKeyError, UseMasterKeyError, WrappedKey,
 };
 pub use layer::CredentialLayer;
 pub use records::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 pub use sealed::{Connection, PutCredentialError, Rewrapped, SealedVault};
-pub use service::CredentialService;
+pub use service::{ChooseModeError, CredentialService, credential_mode};
 pub use token_vault::{Credential, TokenVault, VaultError};

@@ -7,7 +7,7 @@ use gatewright_wire::code;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::{VaultError, layer::Settings};
+use crate::{ChooseModeError, VaultError, layer::Settings};
 
 /// Why a call has no credential to go on with.
 #[derive(Debug)]
@@ -18,10 +18,8 @@ pub(crate) enum Refusal {
     NoSuchSide(CredentialMode),
     /// The vault cannot say.
     Vault(VaultError),
-    /// A policy chose a mode that there is not.
-    UnknownMode(String),
-    /// Two policies chose two modes.
-    SeveralModes(String, String),
+    /// Policies do not say clearly which one.
+    UnclearMode(ChooseModeError),
 }
 
 impl Refusal {
@@ -68,7 +66,7 @@ impl Refusal {
             Self::NoSuchSide(_) => "no-such-side",
             Self::Vault(VaultError::Unreadable(_)) => "unreadable-credential",
             Self::Vault(_) => "vault-unavailable",
-            Self::UnknownMode(_) | Self::SeveralModes(..) => "unknown-credential-mode",
+            Self::UnclearMode(_) => "unknown-credential-mode",
         }
     }
 
@@ -81,14 +79,7 @@ impl Refusal {
             }
             Self::NoSuchSide(mode) => format!("`{}`, and no person is involved", mode.name()),
             Self::Vault(error) => error.to_string(),
-            Self::UnknownMode(mode) => {
-                format!(
-                    "a policy asks for the credential `{mode}`, which this gateway does not know"
-                )
-            }
-            Self::SeveralModes(one, other) => {
-                format!("policies ask for the credentials `{one}` and `{other}` at once")
-            }
+            Self::UnclearMode(error) => error.to_string(),
         }
     }
 
@@ -105,9 +96,7 @@ impl Refusal {
             Self::NotConnected(_) => (code::CONNECT_ACCOUNT, refused),
             Self::NoSuchSide(_) => (code::DENIED, refused),
             Self::Vault(_) => (code::UNDECIDED, code::status(code::UNDECIDED)),
-            Self::UnknownMode(_) | Self::SeveralModes(..) => {
-                (code::INTERNAL_ERROR, code::status(code::INTERNAL_ERROR))
-            }
+            Self::UnclearMode(_) => (code::INTERNAL_ERROR, code::status(code::INTERNAL_ERROR)),
         }
     }
 
@@ -141,7 +130,7 @@ impl Refusal {
                 "The key for {server} cannot be had at the moment, so nothing was done there. \
                  Try again soon."
             ),
-            Self::UnknownMode(_) | Self::SeveralModes(..) => format!(
+            Self::UnclearMode(_) => format!(
                 "The rules of this gateway do not say clearly with whose key {server} is to be called, \
                  so nothing was done there. Whoever runs it has to correct them."
             ),

@@ -136,6 +136,12 @@ impl SealedVault {
         &self.0.tasks
     }
 
+    /// The master key that is the current one.
+    #[must_use]
+    pub fn master_key(&self) -> MasterKeyId {
+        self.0.keys.current()
+    }
+
     /// Stores a secret in the place of the one that is there, and gives its version. The next call goes with it.
     ///
     /// # Errors

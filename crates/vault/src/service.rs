@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, BoxError, CredentialMode, CredentialOwner, Draft, Permitted, UpstreamAuth,
+    AnswerBody, BoxError, CredentialMode, CredentialOwner, Draft, Obligation, Permitted,
+    UpstreamAuth,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -20,9 +21,6 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::{Credential, TokenVault, VaultError, layer::Settings, refusal::Refusal};
-
-/// The obligation that chooses the credential mode of a call, whatever the server's is.
-const OBLIGATION: &str = "credential";
 
 /// See [`CredentialLayer`](crate::CredentialLayer).
 pub struct CredentialService<S, V> {
@@ -78,7 +76,7 @@ async fn upstream_auth<V: TokenVault>(
     settings: &Settings,
     permitted: &Permitted,
 ) -> Result<UpstreamAuth, Refusal> {
-    let mode = mode(permitted)?;
+    let mode = credential_mode(permitted).map_err(Refusal::UnclearMode)?;
     let Some(owner) = CredentialOwner::of(permitted.principal(), mode) else {
         return match mode {
             CredentialMode::None => Ok(UpstreamAuth::none()),
@@ -102,21 +100,37 @@ async fn upstream_auth<V: TokenVault>(
     }
 }
 
-/// What the policy chose for this very call, or else the server's own mode. A choice that cannot be understood is not
+/// Why the rules do not say as whom a call goes upstream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChooseModeError {
+    /// A policy chose a mode that there is not.
+    #[error("a policy asks for the credential `{0}`, which this gateway does not know")]
+    Unknown(String),
+    /// Policies chose several modes.
+    #[error("policies ask for the credentials `{0}` and `{1}` at once")]
+    Several(String, String),
+}
+
+/// The mode that policies chose for this very call, or else the server's own. A choice that cannot be understood is not
 /// passed over: the policy was written for a reason.
-fn mode(permitted: &Permitted) -> Result<CredentialMode, Refusal> {
+///
+/// # Errors
+/// [`ChooseModeError`] when they chose several modes, or one that there is not: the call is refused.
+pub fn credential_mode(permitted: &Permitted) -> Result<CredentialMode, ChooseModeError> {
     let obligations = permitted.permit().obligations().iter();
-    let mut chosen = obligations.filter(|obligation| obligation.name == OBLIGATION);
+    let mut chosen = obligations.filter(|obligation| obligation.name == Obligation::CREDENTIAL);
     let Some(first) = chosen.next() else {
         return Ok(permitted.call().route().profile().credential.mode);
     };
     if let Some(other) = chosen.find(|other| other.value != first.value) {
-        return Err(Refusal::SeveralModes(
+        return Err(ChooseModeError::Several(
             first.value.clone(),
             other.value.clone(),
         ));
     }
-    CredentialMode::from_name(&first.value).ok_or_else(|| Refusal::UnknownMode(first.value.clone()))
+    CredentialMode::from_name(&first.value)
+        .ok_or_else(|| ChooseModeError::Unknown(first.value.clone()))
 }
 
 impl<S: Clone, V> Clone for CredentialService<S, V> {

@@ -13,8 +13,8 @@ use gatewright_core::{CredentialOwner, SecretBytes, ServerName, Subject, TenantI
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
-    DerivedKey, EnvironmentKeys, KeyProvider, MasterKeyId, RecordKey, RecordsError, SealedRecord,
-    SealedRecords, UseMasterKeyError, WrappedKey,
+    DerivedKey, EnvironmentKeys, KeyProvider, MasterKeyId, RecordKey, RecordsError,
+    RotateMasterKeyError, SealedRecord, SealedRecords, UseMasterKeyError, WrappedKey,
 };
 
 type Row = (TenantId, String, ServerName);
@@ -196,6 +196,10 @@ impl KeyProvider for Keys {
 
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError> {
         self.there()?.derive(purpose).await
+    }
+
+    async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        Err(RotateMasterKeyError::Elsewhere)
     }
 }
 

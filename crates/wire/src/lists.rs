@@ -4,15 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{Envelope, EnvelopeError, ItemKind, Kind, Limits, Peer, Splice, SpliceError, json};
+use crate::{Envelope, ItemKind, Kind, Splice, SpliceError, json};
 
 /// Why a message cannot be filtered. Whoever filters must not pass it on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
-    /// Not an acceptable message.
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
     /// Not a response with a result.
     #[error("the message is not a result")]
     NotAResult,
@@ -48,36 +45,37 @@ pub struct ListItem {
 ///
 /// ```
 /// use bytes::Bytes;
-/// use gatewright_wire::{ItemKind, Limits, ListView};
+/// use gatewright_wire::{Envelope, ItemKind, Limits, ListView, Peer};
 ///
 /// let message = Bytes::from(
 ///     r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","x":1.0}, {"name":"b"}],"cacheScope":"public"}}"#,
 /// );
-/// let mut list = ListView::parse(message, ItemKind::Tool, &Limits::default())?;
+/// let read = Envelope::parse(&message, Peer::Server, &Limits::default())?;
+/// let mut list = ListView::new(message, &read, ItemKind::Tool)?;
 /// let keep: Vec<bool> = list.items().iter().map(|item| &*item.name == "a").collect();
 /// list.set_private_cache();
 /// assert_eq!(
 ///     list.retain(&keep)?,
 ///     r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","x":1.0}],"cacheScope":"private"}}"#
 /// );
-/// # Ok::<(), gatewright_wire::ListError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ListView {
     message: Bytes,
     list: Range<usize>,
     items: Vec<ListItem>,
-    cache_scope: Option<Range<usize>>,
+    /// The members of the result beside the list.
+    others: Vec<(Box<str>, Range<usize>)>,
     private: bool,
 }
 
 impl ListView {
-    /// Reads a whole JSON-RPC response as a list of this kind.
+    /// Reads a JSON-RPC response as a list of this kind; `env` is what the message was read as.
     ///
     /// # Errors
     /// [`ListError`]: the message is not to be passed on.
-    pub fn parse(message: Bytes, kind: ItemKind, limits: &Limits) -> Result<Self, ListError> {
-        let env = Envelope::parse(&message, Peer::Server, limits)?;
+    pub fn new(message: Bytes, env: &Envelope, kind: ItemKind) -> Result<Self, ListError> {
         let no_list = ListError::NoList(kind.result_field());
         let Some(result) = env.result_range().filter(|_| env.kind() == Kind::Response) else {
             return Err(ListError::NotAResult);
@@ -108,13 +106,18 @@ impl ListView {
                 range: json::range_in(text, raw),
             });
         }
+        let others = members
+            .iter()
+            .filter(|member| member.0 != kind.result_field());
+        let others = others
+            .map(|(name, raw)| (name.as_ref().into(), json::range_in(text, raw)))
+            .collect();
         let list = json::range_in(text, list);
-        let cache_scope = find("cacheScope").map(|raw| json::range_in(text, raw));
         Ok(Self {
             message,
             list,
             items,
-            cache_scope,
+            others,
             private: false,
         })
     }
@@ -125,10 +128,21 @@ impl ListView {
         &self.items
     }
 
+    /// The members of the result beside the list: their names and the texts of their values.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.others
+            .iter()
+            .map(|(name, range)| (&**name, self.at(range)))
+    }
+
     /// The text of an item. Empty for an item of another list.
     #[must_use]
     pub fn text(&self, item: &ListItem) -> &str {
-        let bytes = self.message.get(item.range.clone()).unwrap_or_default();
+        self.at(&item.range)
+    }
+
+    fn at(&self, range: &Range<usize>) -> &str {
+        let bytes = self.message.get(range.clone()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -156,8 +170,9 @@ impl ListView {
             let kept: Vec<&str> = kept.map(|(item, _)| self.text(item)).collect();
             splice.replace(self.list.clone(), format!("[{}]", kept.join(",")));
         }
-        if let Some(scope) = self.cache_scope.clone().filter(|_| self.private) {
-            splice.replace(scope, r#""private""#);
+        let mut others = self.others.iter().filter(|_| self.private);
+        if let Some((_, scope)) = others.find(|(name, _)| &**name == "cacheScope") {
+            splice.replace(scope.clone(), r#""private""#);
         }
         if splice.is_empty() {
             return Ok(self.message.clone());

@@ -34,7 +34,7 @@ use crate::cabinet::Cabinet;
 fn decide(_: &Principal, call: &Call) -> Decision {
     match call.target() {
         Some("report") => Decision::Allow {
-            policies: vec!["reports-are-the-houses".to_owned()],
+            policies: ["reports-are-the-houses".into()].into(),
             obligations: vec![Obligation::new("credential", "shared")],
             snapshot: SnapshotVersion::default(),
         },

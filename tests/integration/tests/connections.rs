@@ -184,3 +184,115 @@ async fn what_was_stored_is_there_after_a_restart_and_nowhere_in_the_clear() {
         assert!(!files(&bed).contains(marker), "after a restart");
     }
 }
+
+#[tokio::test]
+async fn a_role_chooses_with_whose_credential_its_holders_call() {
+    let upstream = raw().await;
+    let role = |name: &str, credential: &str| {
+        format!(
+            "[[roles]]\nname = '{name}'\n[[roles.permissions]]\nservers = ['wiki']\ntools = ['echo']\n{credential}\n"
+        )
+    };
+    let grant = |role: &str, user: &str| format!("[[grants]]\nrole = '{role}'\nuser = '{user}'\n");
+    let organisation = [
+        server("wiki", &upstream.url("/mcp"), "credential = 'shared'"),
+        role("writer", "credential = 'per-user'"),
+        role("guest", "credential = 'none'"),
+        role("reader", ""),
+        grant("writer", "ann"),
+        grant("guest", "ben"),
+        grant("reader", "cleo"),
+        grant("writer", "dan"),
+        grant("writer", "eve"),
+        grant("guest", "eve"),
+    ]
+    .concat();
+    let bed = Bed::start(&[], &organisation).await;
+    put(&bed, "wiki", "shared", "for-all").await;
+    put(&bed, "wiki", "user:ann", "of-ann").await;
+    put(&bed, "wiki", "user:ben", "of-ben").await;
+    put(&bed, "wiki", "user:eve", "of-eve").await;
+    for (user, expected) in [
+        ("ann", "Bearer of-ann"),
+        ("ben", ""),
+        ("cleo", "Bearer for-all"),
+    ] {
+        let token = bed.token(user, "wiki").sign();
+        for _ in 0..2 {
+            let answer = call(&bed, "wiki", &token).await;
+            assert!(answer["result"].is_object(), "{user}: {answer}");
+            assert_eq!(last(&upstream, "authorization"), expected, "{user}");
+        }
+        bed.call("wiki", &token, "tools/list", json!({})).await;
+        assert_eq!(last(&upstream, "authorization"), expected, "{user} lists");
+    }
+    let before = upstream.requests().len();
+    // Who is to call with a credential of his own and has none does not get everybody's.
+    let answer = call(&bed, "wiki", &bed.token("dan", "wiki").sign()).await;
+    assert_eq!(answer["error"]["code"], 4401, "{answer}");
+    // Two roles of one person that choose differently: neither is taken.
+    let answer = call(&bed, "wiki", &bed.token("eve", "wiki").sign()).await;
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    assert_eq!(upstream.requests().len(), before);
+    let log = bed.closed_log().await;
+    assert!(log.contains("policies ask for the credentials `none` and `per-user` at once"));
+}
+
+#[tokio::test]
+async fn a_policy_in_cedar_chooses_with_whose_credential_a_call_goes() {
+    let upstream = raw().await;
+    let policies = tempfile::tempdir().unwrap();
+    std::fs::write(
+        policies.path().join("own.cedar"),
+        r#"@credential("per-user")
+           permit(principal, action, resource) when { principal.subject == "ann" };
+           permit(principal, action, resource) when { principal.subject == "ben" };"#,
+    )
+    .unwrap();
+    let top = format!("policies = '{}'", policies.path().display());
+    let wiki = server("wiki", &upstream.url("/mcp"), "credential = 'shared'");
+    let bed = Bed::start_top(&top, &[], &wiki).await;
+    put(&bed, "wiki", "shared", "for-all").await;
+    put(&bed, "wiki", "user:ann", "of-ann").await;
+    for (user, expected) in [("ann", "Bearer of-ann"), ("ben", "Bearer for-all")] {
+        let answer = call(&bed, "wiki", &bed.token(user, "wiki").sign()).await;
+        assert!(answer["result"].is_object(), "{user}: {answer}");
+        assert_eq!(last(&upstream, "authorization"), expected, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_master_key_is_in_force_at_once_and_after_a_restart() {
+    let upstream = raw().await;
+    let wiki = server("wiki", &upstream.url("/mcp"), "credential = 'shared'");
+    let organisation = format!("{wiki}{STAFF_ECHOES}{AGENTS}");
+    let bed = Bed::start(&[], &organisation).await;
+    put(&bed, "wiki", "shared", "first").await;
+    let (_, before) = key(&bed, "agent:bot", "wiki").await;
+    let (status, rotated) = ask(&bed, "POST", "/master-key/rotate", &Value::Null).await;
+    assert_eq!(
+        (status, &rotated["rewrapped"]),
+        (200, &json!(1)),
+        "{rotated}"
+    );
+    let older = rotated["older_needed_by"].as_array().unwrap();
+    assert_eq!(older.len(), 1, "the key of the bot");
+    let (id, after) = key(&bed, "agent:other", "wiki").await;
+
+    // What was made since needs the older key no more.
+    let (_, again) = ask(&bed, "POST", "/master-key/rotate", &Value::Null).await;
+    let needs = again["older_needed_by"].as_array().unwrap();
+    assert_eq!(needs.len(), 2, "{again}");
+    let of_other = needs
+        .iter()
+        .find(|need| need["api_key"] == json!(id))
+        .unwrap();
+    assert_eq!(of_other["master_key"], rotated["master_key"]);
+    let bed = bed.restarted().await;
+    for text in [&before, &after] {
+        assert!(call(&bed, "wiki", text).await["result"].is_object());
+        assert_eq!(last(&upstream, "authorization"), "Bearer first");
+    }
+    let log = bed.closed_log().await;
+    assert!(log.contains("master-key.rotate") && log.contains("credential.rewrap"));
+}

@@ -26,14 +26,28 @@ impl Gateway {
     pub(super) fn configure(
         program: &Path,
         folder: &Path,
-        (public_port, metrics_port): (u16, u16),
+        ports: (u16, u16),
         issuer: &str,
         urls: &BTreeMap<&str, String>,
     ) -> Result<Self> {
+        let organisation = organisation(issuer, urls)?;
+        Self::with_settings(program, folder, ports, "", &organisation)
+    }
+
+    /// Writes the configuration: further settings of the process, and the organisation.
+    pub(super) fn with_settings(
+        program: &Path,
+        folder: &Path,
+        (public_port, metrics_port): (u16, u16),
+        more: &str,
+        organisation: &str,
+    ) -> Result<Self> {
         let config = folder.join("gatewright.toml");
         let data = folder.join("data");
-        fs::write(&config, process_settings(public_port, metrics_port))?;
-        fs::write(folder.join("org.toml"), organisation(issuer, urls)?)?;
+        let settings = process_settings(public_port, metrics_port);
+        // Before its tables.
+        fs::write(&config, format!("{more}{settings}"))?;
+        fs::write(folder.join("org.toml"), organisation)?;
         Ok(Self {
             program: program.to_owned(),
             config,
@@ -45,7 +59,7 @@ impl Gateway {
 
     /// The URL of a server's route, which is also the audience of its tokens.
     pub(super) fn route(&self, server: &Server) -> String {
-        format!("http://127.0.0.1:{}/mcp/{}", self.public_port, server.name)
+        route(self.public_port, server)
     }
 
     /// Starts the gateway and waits until it is ready.
@@ -68,6 +82,11 @@ impl Gateway {
     pub(super) fn data(&self) -> &Path {
         &self.data
     }
+}
+
+/// The URL of a server's route at a gateway that listens on a port.
+pub(super) fn route(port: u16, server: &Server) -> String {
+    format!("http://127.0.0.1:{port}/mcp/{}", server.name)
 }
 
 /// What an operator sets for the process.

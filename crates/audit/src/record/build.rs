@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gatewright_core::{Draft, DraftFields, DraftRefusal, Refused, ServerName, TenantId, Timestamp};
+use gatewright_core::{
+    Draft, DraftFields, DraftRefusal, Principal, Refused, ServerName, Subject, TenantId, Timestamp,
+};
 
 use super::{
     Record, RecordKind, Reference,
@@ -19,11 +21,30 @@ pub(crate) struct Counted {
     pub(crate) tenant: TenantId,
     pub(crate) server: ServerName,
     pub(crate) refused: Option<Refused>,
-    /// Network of the peers, or what stands for all of them.
-    pub(crate) from: String,
+    /// Whose they are, where that is known.
+    pub(crate) caller: Option<Caller>,
+    /// Otherwise the network of the peers, or what stands for all of them.
+    pub(crate) from: Option<String>,
     pub(crate) count: u64,
     pub(crate) since: Timestamp,
     pub(crate) last: Timestamp,
+}
+
+/// Somebody who presented a good credential.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// Who may call.
+    Principal(Principal),
+    /// Who is switched off.
+    Subject(Subject),
+}
+
+impl Caller {
+    /// Whose request it is, where that is known.
+    pub(crate) fn of(fields: &DraftFields) -> Option<Self> {
+        let principal = fields.principal.clone().map(Self::Principal);
+        principal.or_else(|| fields.subject.clone().map(Self::Subject))
+    }
 }
 
 impl Record {
@@ -40,6 +61,7 @@ impl Record {
             peer: None,
             who: None,
             for_whom: None,
+            subject: None,
             call: None,
             decision: None,
             credential: None,
@@ -73,10 +95,8 @@ impl Record {
             self.resource = Some(route.resource().to_owned());
             route.profile().log_contents
         });
-        if let Some(principal) = &fields.principal {
-            let (who, for_whom) = WhoRecord::of(principal);
-            self.who = Some(who);
-            self.for_whom = for_whom;
+        if let Some(caller) = &Caller::of(fields) {
+            self = self.of_caller(caller);
         }
         self.call = fields
             .call
@@ -85,6 +105,18 @@ impl Record {
         self.decision = fields.decision.as_ref().map(DecisionRecord::of);
         self.peer = fields.peer.map(|peer| peer.to_string());
         self.trace = fields.trace.as_ref().map(|trace| trace.traceparent.clone());
+        self
+    }
+
+    fn of_caller(mut self, caller: &Caller) -> Self {
+        match caller {
+            Caller::Principal(principal) => {
+                let (who, for_whom) = WhoRecord::of(principal);
+                self.who = Some(who);
+                self.for_whom = for_whom;
+            }
+            Caller::Subject(subject) => self.subject = Some(bounded(&subject.to_string())),
+        }
         self
     }
 
@@ -139,15 +171,19 @@ impl Record {
             RefusalRecord::of(&DraftRefusal {
                 refused,
                 detail: None,
+                repeats: true,
             })
         });
+        record.anonymous = !matches!(counted.caller, Some(Caller::Principal(_)));
+        if let Some(caller) = &counted.caller {
+            record = record.of_caller(caller);
+        }
         record.aggregate = Some(AggregateRecord {
             count: counted.count,
             from: counted.from,
             since_ms: counted.since.millis(),
             last_ms: counted.last.millis(),
         });
-        record.anonymous = true;
         record
     }
 
@@ -196,9 +232,15 @@ impl Record {
     }
 }
 
-/// Whether the request is one of nobody that reached no server.
-pub(crate) fn is_anonymous(draft: &Draft) -> bool {
-    draft.read(nobodys)
+/// Whether the request reached no server and may come in floods: of nobody, or beyond what its caller may ask for.
+pub(crate) fn may_be_counted(draft: &Draft) -> bool {
+    draft.read(|fields| {
+        let repeats = fields
+            .refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.repeats);
+        nobodys(fields) || (repeats && !fields.admitted)
+    })
 }
 
 fn nobodys(fields: &DraftFields) -> bool {

@@ -1,7 +1,6 @@
 //! The parts of a record, and how they are taken from a draft.
 
-use bytes::Bytes;
-use gatewright_core::{DraftCall, DraftDecision, DraftRefusal, Principal, Who};
+use gatewright_core::{Call, DraftDecision, DraftRefusal, Principal, Who};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -72,7 +71,7 @@ struct ContentRecord {
 }
 
 impl ContentRecord {
-    fn of(bytes: &Bytes, log_contents: bool) -> Self {
+    fn of(bytes: &[u8], log_contents: bool) -> Self {
         let json = (log_contents && bytes.len() <= LONGEST_CONTENT)
             .then(|| one_line(bytes))
             .flatten();
@@ -107,21 +106,22 @@ pub(crate) struct CallRecord {
 }
 
 impl CallRecord {
-    pub(crate) fn of(call: &DraftCall, log_contents: bool) -> Self {
-        let content = |bytes: &Bytes| ContentRecord::of(bytes, log_contents);
-        let bare = call.arguments.is_none() && !call.message.is_empty();
+    pub(crate) fn of(call: &Call, log_contents: bool) -> Self {
+        let content = |text: &[u8]| ContentRecord::of(text, log_contents);
+        let (message, arguments) = (call.bytes(), call.arguments());
+        let bare = arguments.is_none() && !message.is_empty();
         Self {
-            kind: call.kind.name(),
-            era: match call.era {
+            kind: call.kind().name(),
+            era: match call.era() {
                 gatewright_wire::Era::Modern => "modern",
                 gatewright_wire::Era::Legacy => "legacy",
             },
-            method: call.method.as_deref().map(bounded),
-            target: call.target.as_deref().map(bounded),
-            id: call.id.as_deref().and_then(id),
-            arguments: call.arguments.as_ref().map(content),
-            message: bare.then(|| content(&call.message)),
-            bytes: call.message.len(),
+            method: call.method().map(bounded),
+            target: call.target().map(bounded),
+            id: call.id().and_then(|found| id(found.as_json())),
+            arguments: arguments.map(|text| content(text.as_bytes())),
+            message: bare.then(|| content(message)),
+            bytes: message.len(),
         }
     }
 }
@@ -224,7 +224,8 @@ pub(crate) struct TimingsRecord {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct AggregateRecord {
     pub(crate) count: u64,
-    pub(crate) from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
     pub(crate) since_ms: i64,
     pub(crate) last_ms: i64,
 }

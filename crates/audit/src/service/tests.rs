@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use gatewright_core::ManualClock;
+use gatewright_core::{Identity, ManualClock, Party, Principal, Subject};
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 
@@ -395,6 +395,166 @@ async fn ten_thousand_requests_of_nobody_make_few_records_and_all_are_counted() 
         .any(|record| record["aggregate"]["from"] == "others");
     assert!(others);
     assert_eq!(records[0]["peer"], "198.0.0.0:9");
+}
+
+/// A stack that refuses everybody, having noted this of them.
+fn refuses(
+    memory: &Arc<Memory>,
+    clock: &ManualClock,
+    note: impl Fn(&Draft) + Clone + Send + Sync + 'static,
+) -> impl Service<Request<()>, Response = Response<AnswerBody>, Error = Infallible> + Clone {
+    let below = service_fn(move |request: Request<()>| {
+        note(request.extensions().get::<Draft>().unwrap());
+        async { Answer::Ok(Response::new(AnswerBody::empty())) }
+    });
+    let layer = AuditLayer::new(Arc::clone(memory)).with_clock(clock.clone());
+    layer.layer(below)
+}
+
+const TOO_FAST: Refused = Refused {
+    layer: "guard",
+    code: "rate-limited",
+};
+
+#[tokio::test]
+async fn a_flood_of_a_known_caller_makes_few_records_that_name_them_and_all_are_counted() {
+    let (memory, clock) = (Arc::new(Memory::default()), clock());
+    let both = principal(&route(), delegation()).await;
+    let ben = Identity::user(Party::new(Subject::new("https://idp.example", "ben")));
+    let ben = principal(&route(), ben).await;
+    let of = |caller: &Principal| {
+        let caller = caller.clone();
+        move |draft: &Draft| {
+            draft.fill(|fields| fields.principal = Some(caller.clone()));
+            draft.refuse_too_much(TOO_FAST, None);
+        }
+    };
+    // One layer for both, so that one caller could crowd out the other.
+    let callers = [of(&both), of(&ben)];
+    let turn = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&turn);
+    let service = refuses(&memory, &clock, move |draft| {
+        // Of a hundred requests one is Ben's.
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        callers[usize::from(number.is_multiple_of(100))](draft);
+    });
+    for _ in 0..1_000 {
+        let request = request(Some(route()));
+        service.clone().oneshot(request).await.unwrap();
+    }
+    assert_eq!(memory.kinds().len(), 6);
+    clock.advance(Duration::from_secs(60));
+    service.oneshot(request(Some(route()))).await.unwrap();
+    let records = memory.json();
+    let counted = |name: &str, who: &str| {
+        let found = records.iter().find(|record| {
+            record["kind"] == "aggregate"
+                && record["who"][name] == format!("https://idp.example|{who}")
+        });
+        let found = found.unwrap();
+        assert_eq!(found["refusal"]["code"], "rate-limited");
+        assert_eq!(found["aggregate"].get("from"), None);
+        (
+            found["aggregate"]["count"].as_u64().unwrap(),
+            found["for_whom"].clone(),
+        )
+    };
+    assert_eq!(counted("user", "ben"), (7, Value::Null));
+    assert_eq!(
+        counted("agent", "bot"),
+        (987, json!("https://idp.example|ann"))
+    );
+    assert_eq!(turn.load(Ordering::SeqCst), 1_001);
+}
+
+#[tokio::test]
+async fn of_somebody_who_is_switched_off_the_log_says_who_it_was_and_counts() {
+    let (memory, clock) = (Arc::new(Memory::default()), clock());
+    let service = refuses(&memory, &clock, |draft| {
+        draft.fill(|fields| fields.subject = Some(Subject::new("https://idp.example", "ann")));
+        let refused = Refused {
+            layer: "identity",
+            code: "disabled",
+        };
+        draft.refuse(refused, None);
+    });
+    for number in 0..50_u8 {
+        let mut request = request(Some(route()));
+        let peer = SocketAddr::from(([198, 51, number, 1], 9));
+        request.extensions_mut().insert(peer);
+        service.clone().oneshot(request).await.unwrap();
+    }
+    assert_eq!(memory.kinds().len(), 3);
+    drop(service);
+    let records = memory.json();
+    let subjects = records.iter().map(|record| &record["subject"]);
+    assert!(
+        subjects
+            .clone()
+            .all(|subject| subject == "https://idp.example|ann"),
+        "{records:?}"
+    );
+    assert_eq!(records[3]["aggregate"]["count"], 47);
+}
+
+#[tokio::test]
+async fn a_flood_of_nobody_does_not_hide_who_floods() {
+    let (memory, clock) = (Arc::new(Memory::default()), clock());
+    let ann = principal(&route(), delegation()).await;
+    let number = Arc::new(AtomicUsize::new(0));
+    let service = refuses(&memory, &clock, move |draft| {
+        if number.fetch_add(1, Ordering::SeqCst) >= 2_000 {
+            draft.fill(|fields| fields.principal = Some(ann.clone()));
+        }
+        draft.refuse_too_much(TOO_FAST, None);
+    });
+    for number in 0..2_100_u32 {
+        let mut request = request(Some(route()));
+        let [_, _, a, b] = number.to_be_bytes();
+        let peer = SocketAddr::from(([198, a, b, 1], 9));
+        request.extensions_mut().insert(peer);
+        service.clone().oneshot(request).await.unwrap();
+    }
+    drop(service);
+    let records = memory.json();
+    let named = records
+        .iter()
+        .filter(|record| record["kind"] == "aggregate");
+    let named: Vec<_> = named.filter(|record| !record["who"].is_null()).collect();
+    assert_eq!(named.len(), 1);
+    assert_eq!(named[0]["aggregate"]["count"], 97);
+}
+
+#[tokio::test]
+async fn what_policy_refuses_and_what_was_admitted_is_written_one_by_one() {
+    let ann = principal(&route(), delegation()).await;
+    let (memory, clock) = (Arc::new(Memory::default()), clock());
+    let denied = {
+        let ann = ann.clone();
+        refuses(&memory, &clock, move |draft| {
+            draft.fill(|fields| fields.principal = Some(ann.clone()));
+            let refused = Refused {
+                layer: "policy",
+                code: "denied",
+            };
+            draft.refuse(refused, None);
+        })
+    };
+    let admitted = refuses(&memory, &clock, move |draft| {
+        draft.fill(|fields| {
+            fields.principal = Some(ann.clone());
+            fields.admitted = true;
+        });
+        draft.refuse_too_much(TOO_FAST, None);
+    });
+    for _ in 0..40 {
+        let (one, other) = (request(Some(route())), request(Some(route())));
+        denied.clone().oneshot(one).await.unwrap();
+        admitted.clone().oneshot(other).await.unwrap();
+    }
+    let kinds = memory.kinds();
+    let of = |kind| kinds.iter().filter(|found| **found == kind).count();
+    assert_eq!((of(RecordKind::Refused), of(RecordKind::Outcome)), (40, 40));
 }
 
 #[tokio::test]

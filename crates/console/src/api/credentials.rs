@@ -151,7 +151,7 @@ fn note(server: &ServerView, owner: &CredentialOwner) -> Option<String> {
     }
     let mode = server.credential.mode.name();
     Some(format!(
-        "calls to `{}` take no credential of this kind of owner: its mode is `{mode}`, unless a policy chooses another",
+        "calls to `{}` take no credential of this kind of owner: its mode is `{mode}`, unless a role or a policy chooses another",
         server.name
     ))
 }

@@ -168,3 +168,20 @@ pub(super) async fn revoke(
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Removes the keys that have ended.
+pub(super) async fn purge(
+    State(console): State<Console>,
+    ConnectInfo(operator): ConnectInfo<Operator>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let tenant = console.tenant(&tenant)?;
+    let change = begin(&tenant.name, operator, "key.purge");
+    let keys = &console.0.keys;
+    let purged = console.change(change, async {
+        let purged = keys.purge(&tenant.name, now()).await;
+        let purged = purged.map_err(|error| Problem::unavailable("keys", &error))?;
+        Ok((purged, vec![("purged", purged.to_string())]))
+    });
+    Ok(Json(json!({ "purged": purged.await? })))
+}

@@ -1,10 +1,13 @@
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use axum::{body::Body, extract::connect_info::MockConnectInfo};
 use gatewright_core::{CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
 use gatewright_identity::{MacKey, MacKeys};
 use gatewright_store::SqliteStore;
-use gatewright_vault::{FileKeys, TokenVault as _};
+use gatewright_vault::{
+    FileKeys, KeyProvider as _, MasterKeyId, RotateMasterKeyError, TokenVault as _,
+};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -18,9 +21,12 @@ const ISSUER: &str = "https://idp.example";
 const ANN: &str = "user:https:%2F%2Fidp.example|ann";
 const PLANTED: &str = "planted-secret";
 
-#[derive(Default)]
-struct Fixed(Mutex<bool>);
+struct Fixed {
+    people: Mutex<bool>,
+    masters: Arc<FileKeys>,
+}
 
+#[async_trait]
 impl Estate for Fixed {
     fn tenants(&self) -> Vec<TenantView> {
         let server = |name: &str, mode| ServerView {
@@ -34,7 +40,7 @@ impl Estate for Fixed {
         vec![TenantView {
             name: TenantId::default(),
             issuers: vec![ISSUER.to_owned()],
-            api_keys_for_people: *self.0.lock().unwrap(),
+            api_keys_for_people: *self.people.lock().unwrap(),
             servers: vec![
                 server("wiki", CredentialMode::PerUser),
                 server("open", CredentialMode::None),
@@ -53,6 +59,10 @@ impl Estate for Fixed {
             audit_lost: 0,
         }
     }
+
+    async fn rotate_master_key(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        self.masters.rotate().await
+    }
 }
 
 struct Bed {
@@ -66,18 +76,21 @@ struct Bed {
 async fn bed() -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&dir.path().join("x.db")).await.unwrap();
-    let masters = FileKeys::open(&dir.path().join("keys")).unwrap();
+    let masters = Arc::new(FileKeys::open(&dir.path().join("keys")).unwrap());
     let mac = MacKey {
         id: "1".to_owned(),
         key: SecretBytes::new(vec![1; 32]),
     };
     let keys = ApiKeyRing::new(store.clone(), MacKeys::new(&mac, &[]));
     keys.load(&TenantId::default()).await.unwrap();
-    let vault = SealedVault::new(store, masters);
+    let vault = SealedVault::new(store, Arc::clone(&masters));
     let log = SegmentFiles::open(dir.path().join("audit")).unwrap();
     let stop = CancellationToken::new();
     let console = Console::new(
-        Fixed::default(),
+        Fixed {
+            people: Mutex::default(),
+            masters,
+        },
         vault.clone(),
         keys.clone(),
         log.clone(),
@@ -310,4 +323,103 @@ async fn records_are_shown_and_followed() {
         first.contains("credential.put") && first.ends_with('\n'),
         "{first}"
     );
+}
+
+/// Makes a key of an agent; its id.
+async fn made(bed: &Bed, expires_at: &str) -> String {
+    let form = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"], "expires_at": expires_at,
+    });
+    let path = "/tenants/default/keys";
+    let (status, made) = bed.ask(Method::POST, path, form.to_string()).await;
+    assert_eq!(status, 201, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn keys_that_have_ended_are_purged_and_no_others() {
+    let bed = bed().await;
+    let (good, ended) = (
+        made(&bed, "2100-01-01T00:00:00Z").await,
+        made(&bed, "2100-01-01T00:00:00Z").await,
+    );
+    let path = format!("/tenants/default/keys/{ended}");
+    assert_eq!(bed.ask(Method::DELETE, &path, "").await.0, 204);
+    let revoked_at = bed.keys.list(&TenantId::default());
+    let revoked_at = revoked_at.iter().find_map(|key| key.revoked_at).unwrap();
+    while now() == revoked_at {
+        tokio::task::yield_now().await;
+    }
+    let path = "/tenants/default/keys/purge";
+    let (status, purged) = bed.ask(Method::POST, path, "").await;
+    assert_eq!((status, purged.as_str()), (200, r#"{"purged":1}"#));
+    let left = bed.keys.list(&TenantId::default());
+    let left: Vec<String> = left.iter().map(|key| key.id.to_string()).collect();
+    assert_eq!(left, [good]);
+    let records = bed.records();
+    assert!(records.contains("key.purge"), "{records}");
+    assert!(records.contains(r#""purged":"1""#), "{records}");
+
+    let elsewhere = "/tenants/acme/keys/purge";
+    assert_eq!(bed.ask(Method::POST, elsewhere, "").await.0, 404);
+    bed.log.close().await.unwrap();
+    assert_eq!(bed.ask(Method::POST, path, "").await.0, 503);
+}
+
+#[tokio::test]
+async fn a_new_master_key_seals_what_is_stored_and_says_what_needs_the_older_one() {
+    let bed = bed().await;
+    bed.put(&format!("wiki/{ANN}"), PLANTED).await;
+    bed.put("wiki/shared", PLANTED).await;
+    let key = made(&bed, "2100-01-01T00:00:00Z").await;
+    let before = bed.vault.master_key();
+    let (status, rotated) = bed.ask(Method::POST, "/master-key/rotate", "").await;
+    assert_eq!(status, 200, "{rotated}");
+    let rotated: Value = serde_json::from_str(&rotated).unwrap();
+    let current = bed.vault.master_key();
+    assert_ne!(current, before);
+    assert_eq!(rotated["master_key"], current.as_str());
+    assert_eq!(
+        (&rotated["made"], &rotated["rewrapped"]),
+        (&json!(true), &json!(2))
+    );
+    let needed_by = rotated["older_needed_by"].as_array().unwrap();
+    assert_eq!(needed_by.len(), 1, "{rotated}");
+    assert_eq!(needed_by[0]["api_key"], key);
+    assert_eq!(bed.stored(&ann()).await.as_deref(), Some(PLANTED));
+    let records = bed.records();
+    for said in [
+        "master-key.rotate",
+        "credential.rewrap",
+        current.as_str(),
+        r#""rewrapped":"2""#,
+    ] {
+        assert!(records.contains(said), "{said} is not in {records}");
+    }
+    // No record, no change.
+    bed.log.close().await.unwrap();
+    let (status, answer) = bed.ask(Method::POST, "/master-key/rotate", "").await;
+    assert_eq!(status, 503);
+    assert!(answer.contains("nothing was changed"), "{answer}");
+    assert_eq!(bed.vault.master_key(), current);
+}
+
+#[tokio::test]
+async fn where_no_master_key_can_be_made_nothing_changes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bed = bed().await;
+    bed.put("wiki/shared", PLANTED).await;
+    let before = bed.vault.master_key();
+    let file = bed.dir.path().join("keys/master-0001.key");
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (status, answer) = bed.ask(Method::POST, "/master-key/rotate", "").await;
+    assert_eq!(status, 503);
+    assert!(answer.contains("no master key was made"), "{answer}");
+    assert_eq!(bed.vault.master_key(), before);
+    assert_eq!(
+        bed.stored(&CredentialOwner::Shared).await.as_deref(),
+        Some(PLANTED)
+    );
+    assert!(bed.records().contains(r#""stage":"failed""#));
 }

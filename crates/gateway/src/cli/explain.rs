@@ -9,11 +9,13 @@ use std::{
 
 use clap::Args;
 use gatewright_core::{
-    AnyIdentified, AuthorizeError, CallBody, Clock as _, Group, Identity, Outcome as Resolved,
-    Party, Principal, Route, Subject, SystemClock, authenticate, authorize, resolver_fn,
+    AnyIdentified, AuthorizeError, CallBody, Clock as _, CredentialMode, CredentialOwner, Group,
+    Identity, Outcome as Resolved, Party, Permitted, Principal, Route, Subject, SystemClock,
+    authenticate, authorize, resolver_fn,
 };
 use gatewright_policy::Explain as _;
 use gatewright_policy_cedar::TenantEngines;
+use gatewright_vault::credential_mode;
 use serde_json::value::RawValue;
 
 use super::{ConfigArgs, Found, Outcome, block_on};
@@ -120,7 +122,16 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
         let mut out = io::stdout().lock();
         write!(out, "{explanation}")?;
         match authorize(&engines, &principal, again).await {
-            Ok(_permitted) => Ok(Found::Good),
+            Ok(permitted) => match upstream(&permitted) {
+                Ok(whom) => {
+                    writeln!(out, "credential: {whom}")?;
+                    Ok(Found::Good)
+                }
+                Err(reason) => {
+                    writeln!(out, "refused all the same: {reason}")?;
+                    Ok(Found::Bad)
+                }
+            },
             Err(AuthorizeError::Challenged { challenge, .. }) => {
                 writeln!(
                     out,
@@ -213,6 +224,22 @@ async fn principal(route: &Route, identity: Identity) -> Result<Principal, Expla
     Ok(authenticate(&resolver, &AnyIdentified, &SystemClock, &parts).await?)
 }
 
+/// As whom the call would go upstream, or why it would not.
+fn upstream(permitted: &Permitted) -> Result<String, String> {
+    let mode = credential_mode(permitted).map_err(|error| error.to_string())?;
+    if mode == CredentialMode::None {
+        return Ok(mode.name().to_owned());
+    }
+    match CredentialOwner::of(permitted.principal(), mode) {
+        Some(owner @ CredentialOwner::Shared) => Ok(owner.to_string()),
+        Some(owner) => Ok(format!("{}, of {owner}", mode.name())),
+        None => Err(format!(
+            "the credential is `{}`, and the caller has no such side",
+            mode.name()
+        )),
+    }
+}
+
 /// The call as a client would send it; the values keep their digits.
 fn call(route: &Route, text: &str) -> Result<CallBody, ExplainError> {
     let json = |error: serde_json::Error| ExplainError::Json(error.to_string());
@@ -270,6 +297,15 @@ mod tests {
     }
 
     fn explain(args: &[&str]) -> Result<Found, String> {
+        let org = "[[servers]]\nname = 'billing'\nurl = 'https://b.example/mcp'\n\
+             scopes = [{ targets = ['pay'], scopes = ['write'] }]\n\
+             [[roles]]\nname = 'clerk'\n[[roles.permissions]]\nservers = ['billing']\ntools = ['pay']\n\
+             when.arguments = [{ argument = 'amount', at_most = 1000 }]\n\
+             [[grants]]\nrole = 'clerk'\ngroup = 'finance'\n";
+        explain_in(org, args)
+    }
+
+    fn explain_in(org: &str, args: &[&str]) -> Result<Found, String> {
         use clap::Parser;
 
         #[derive(Parser)]
@@ -283,12 +319,7 @@ mod tests {
         std::fs::write(&config, "public_url = 'https://gw.example'").unwrap();
         std::fs::write(
             dir.path().join("org.toml"),
-            "[[issuers]]\nissuer = 'https://idp.example'\n\
-             [[servers]]\nname = 'billing'\nurl = 'https://b.example/mcp'\n\
-             scopes = [{ targets = ['pay'], scopes = ['write'] }]\n\
-             [[roles]]\nname = 'clerk'\n[[roles.permissions]]\nservers = ['billing']\ntools = ['pay']\n\
-             when.arguments = [{ argument = 'amount', at_most = 1000 }]\n\
-             [[grants]]\nrole = 'clerk'\ngroup = 'finance'\n",
+            format!("[[issuers]]\nissuer = 'https://idp.example'\n{org}"),
         )
         .unwrap();
         let all = ["explain", "--config", config.to_str().unwrap()]
@@ -330,6 +361,27 @@ mod tests {
         );
         let both = [&delegated[..], &["--agent-group", "finance"]].concat();
         assert_eq!(explain(&both), Ok(Found::Good));
+    }
+
+    #[test]
+    fn a_credential_that_nothing_clearly_chooses_is_a_refusal() {
+        let with = |credential: &str| {
+            let server = "[[servers]]\nname = 'billing'\nurl = 'https://b.example/mcp'\n\
+                          credential = 'shared'\n";
+            let role = |name: &str, credential: &str| {
+                format!(
+                    "[[roles]]\nname = '{name}'\n[[roles.permissions]]\nservers = ['billing']\ntools = ['pay']\n\
+                     {credential}\n[[grants]]\nrole = '{name}'\nuser = 'ann'\n"
+                )
+            };
+            let one = role("one", "credential = 'per-user'");
+            let org = format!("{server}{one}{}", role("other", credential));
+            explain_in(&org, &["--as", "user:ann", "--call", r#"{"name":"pay"}"#])
+        };
+        assert_eq!(with(""), Ok(Found::Good));
+        assert_eq!(with("credential = 'per-user'"), Ok(Found::Good));
+        assert_eq!(with("credential = 'none'"), Ok(Found::Bad));
+        assert_eq!(with("credential = 'per-agent'"), Ok(Found::Bad));
     }
 
     #[test]

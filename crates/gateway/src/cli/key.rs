@@ -34,6 +34,9 @@ pub(super) enum KeyCommand {
     /// Revoke a key; the next request with it is refused
     #[command(after_help = "Example: gatewright key revoke 0123456789ab")]
     Revoke(RevokeArgs),
+    /// Forget the keys that have expired or were revoked; the log keeps what was done with them
+    #[command(after_help = "Example: gatewright key purge --tenant acme")]
+    Purge(PurgeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -92,11 +95,21 @@ pub(super) struct RevokeArgs {
     id: String,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct PurgeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The tenant
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    tenant: String,
+}
+
 pub(super) fn run(command: &KeyCommand) -> Outcome {
     match command {
         KeyCommand::Create(args) => args.create(),
         KeyCommand::List(args) => args.list(),
         KeyCommand::Revoke(args) => args.revoke(),
+        KeyCommand::Purge(args) => args.purge(),
     }
 }
 
@@ -174,6 +187,21 @@ impl RevokeArgs {
         let path = ["tenants", self.tenant.as_str(), "keys", self.id.as_str()];
         admin.ask(Method::DELETE, &path, None)?;
         writeln!(io::stdout().lock(), "revoked {}", self.id)?;
+        Ok(Found::Good)
+    }
+}
+
+impl PurgeArgs {
+    fn purge(&self) -> Outcome {
+        let admin = Admin::new(&self.config);
+        let path = ["tenants", self.tenant.as_str(), "keys", "purge"];
+        let purged = admin.ask(Method::POST, &path, None)?;
+        let mut out = io::stdout().lock();
+        match table::of(&purged, "purged").as_str() {
+            "0" => writeln!(out, "no key has expired or was revoked")?,
+            "1" => writeln!(out, "1 key that had ended is forgotten")?,
+            many => writeln!(out, "{many} keys that had ended are forgotten")?,
+        }
         Ok(Found::Good)
     }
 }

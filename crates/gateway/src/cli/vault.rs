@@ -1,5 +1,8 @@
 //! `gatewright vault`: the credentials that servers need.
 
+mod prompt;
+mod rotate;
+
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use clap::{Args, Subcommand};
@@ -20,8 +23,9 @@ const LONGEST: u64 = 128 << 10;
 pub(super) enum VaultCommand {
     /// Store a secret, read from standard input; the next call goes with it
     #[command(
-        after_help = "The secret is read from standard input and nowhere else: arguments can be read by everybody on the machine.\n\n\
-        Examples:\n  gatewright vault put wiki --shared < wiki.key\n  \
+        after_help = "The secret is read from standard input and nowhere else: arguments can be read by everybody on the machine. \
+        A terminal asks for it and does not show it.\n\n\
+        Examples:\n  gatewright vault put wiki --user alice\n  gatewright vault put wiki --shared < wiki.key\n  \
         pass show wiki/alice | gatewright vault put wiki --user alice\n  \
         gatewright vault put wiki --agent report-bot --tenant acme < bot.key"
     )]
@@ -32,6 +36,12 @@ pub(super) enum VaultCommand {
     /// Remove a secret; the next call goes without it
     #[command(after_help = "Example: gatewright vault remove wiki --user alice")]
     Remove(PlaceArgs),
+    /// Make a new master key, and seal everything that is stored under it
+    #[command(
+        after_help = "The older keys stay: API keys need the one that they were made under until they end, and so does a \
+        backup from before. What still needs one is listed.\n\nExample: gatewright vault rotate-key"
+    )]
+    RotateKey(rotate::RotateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +96,7 @@ pub(super) fn run(command: &VaultCommand) -> Outcome {
         VaultCommand::Put(args) => args.put(),
         VaultCommand::List(args) => args.list(),
         VaultCommand::Remove(args) => args.remove(),
+        VaultCommand::RotateKey(args) => args.rotate(),
     }
 }
 
@@ -98,9 +109,18 @@ impl PutArgs {
                     .into(),
             );
         }
-        let secret = from_stdin()?;
         let admin = Admin::new(&self.place.config);
         let owner = self.place.owner(&admin)?;
+        let secret = if io::stdin().is_terminal() {
+            // Nobody types a secret for a gateway that is not there.
+            admin.ask(Method::GET, &["status"], None)?;
+            prompt::secret(&format!(
+                "Secret of {owner} at {} (not shown): ",
+                self.place.server
+            ))?
+        } else {
+            from_stdin()?
+        };
         let path = self.place.path(&owner);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let body = json!({"secret": secret.expose()});
@@ -116,17 +136,9 @@ impl PutArgs {
 }
 
 fn from_stdin() -> Result<Secret, Failure> {
-    let input = io::stdin();
-    if input.is_terminal() {
-        return Err(
-            "the secret is read from standard input, and that is a terminal, which would show it: write it into a file \
-             of your own and add `< FILE`, or pipe it in from your password manager"
-                .into(),
-        );
-    }
     let mut secret = String::new();
     // Whatever comes of it is wiped.
-    let read = input.lock().take(LONGEST).read_to_string(&mut secret);
+    let read = io::stdin().lock().take(LONGEST).read_to_string(&mut secret);
     let secret = Secret::new(secret);
     read.map_err(|error| format!("the secret cannot be read: {error}"))?;
     // The end of the line that `echo` and editors add is no part of it.

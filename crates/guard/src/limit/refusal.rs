@@ -70,7 +70,7 @@ impl Refusal {
     ) -> Response<AnswerBody> {
         let refused = self.refused();
         let data = draft.map(|draft| {
-            draft.refuse(refused, Some(format!("counted by {counted_by}")));
+            draft.refuse_too_much(refused, Some(format!("counted by {counted_by}")));
             json!({"reference": draft.reference().to_string()})
         });
         let mut answer = json_rpc_refusal(

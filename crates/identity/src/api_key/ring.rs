@@ -45,7 +45,7 @@ pub struct ApiKeyRing(Arc<Inner>);
 
 struct Inner {
     store: Box<dyn ApiKeys>,
-    macs: MacKeys,
+    macs: ArcSwap<MacKeys>,
     clock: Box<dyn Clock>,
     tenants: RwLock<HashMap<TenantId, Keys>>,
     people: ArcSwap<HashSet<TenantId>>,
@@ -68,7 +68,7 @@ impl ApiKeyRing {
     pub fn with_clock(store: impl ApiKeys, macs: MacKeys, clock: impl Clock) -> Self {
         Self(Arc::new(Inner {
             store: Box::new(store),
-            macs,
+            macs: ArcSwap::from_pointee(macs),
             clock: Box::new(clock),
             tenants: RwLock::default(),
             people: ArcSwap::default(),
@@ -114,6 +114,11 @@ impl ApiKeyRing {
         });
     }
 
+    /// Hashes under other keys from now on: an API key that was hashed under none of these is refused.
+    pub fn replace_macs(&self, macs: MacKeys) {
+        self.0.macs.store(Arc::new(macs));
+    }
+
     /// The tasks that changes run in: a change that began is finished also when whoever asked for it has gone. A process
     /// waits for them before it ends.
     #[must_use]
@@ -147,7 +152,7 @@ impl ApiKeyRing {
             },
         };
         let parts = KeyText::parse(text.expose()).ok_or(CreateApiKeyError::Random)?;
-        record.mac = self.0.macs.make(tenant, &record, &parts);
+        record.mac = self.0.macs.load().make(tenant, &record, &parts);
 
         let (inner, tenant) = (Arc::clone(&self.0), tenant.clone());
         let stored = self.0.tasks.spawn(async move {
@@ -271,7 +276,7 @@ impl ApiKeyRing {
             Some(keys) => keys.get(text.id).cloned().ok_or(UnfitKey::Unknown),
         })?;
         // Before all else: whoever does not have the secret learns nothing of the key.
-        if !self.0.macs.verify(tenant, &key.record, &text) {
+        if !self.0.macs.load().verify(tenant, &key.record, &text) {
             return Err(UnfitKey::Unknown);
         }
         let now = self.0.clock.now();

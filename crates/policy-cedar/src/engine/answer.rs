@@ -8,7 +8,6 @@ use super::moment::Moment;
 use crate::{
     CedarEngine,
     ask::Question,
-    schema::SEE,
     view::{Ready, Verdict, View},
 };
 
@@ -22,40 +21,43 @@ impl CedarEngine {
     pub(super) fn answer(
         &self,
         view: &View,
-        question: &Question,
+        question: &Question<'_>,
         moment: &Moment<'_>,
     ) -> Arc<Verdict> {
-        let sight = question.action == SEE;
-        if sight && let Some(verdict) = crate::read(&view.seen).get(&question.target.uid) {
+        if let Some(verdict) = crate::read(&view.answers).get(question) {
             return Arc::clone(verdict);
         }
         let scopes = [
-            self.index.resource(&question.target.uid),
-            self.index.resource(&question.target.server),
+            self.index.resource(&question.target()),
+            self.index.resource(&question.target_server()),
         ];
         let Some(ready) = view.ready(&self.index, &self.actions, question.action, scopes) else {
             return Arc::new(Verdict::default());
         };
         let verdict = Arc::new(self.evaluate(view, question, &ready, moment));
-        if sight && ready.slice.timeless && is_worth_keeping(question, moment, &verdict) {
+        // A caller could ask for names that it makes up, without end: of those, only the ones that there are are kept.
+        if ready.slice.timeless && (verdict.allowed || moment.call.is_none()) {
             self.keep(view, question, &verdict);
         }
         verdict
     }
 
-    fn keep(&self, view: &View, question: &Question, verdict: &Arc<Verdict>) {
+    fn keep(&self, view: &View, question: &Question<'_>, verdict: &Arc<Verdict>) {
+        let Some(asked) = question.to_asked(LONGEST_KEPT) else {
+            return;
+        };
         if self.answers.fetch_add(1, Ordering::Relaxed) >= ANSWERS {
             // All at once, as `Limited` does: who fills the memory costs others time and nothing else.
             self.answers.store(0, Ordering::Relaxed);
             crate::write(&self.views).clear();
         }
-        crate::write(&view.seen).insert(question.target.uid.clone(), Arc::clone(verdict));
+        crate::write(&view.answers).insert(asked, Arc::clone(verdict));
     }
 
     fn evaluate(
         &self,
         view: &View,
-        question: &Question,
+        question: &Question<'_>,
         ready: &Ready,
         moment: &Moment<'_>,
     ) -> Verdict {
@@ -72,7 +74,7 @@ impl CedarEngine {
             return failed("the context of the call cannot be made".to_owned());
         };
         let principal = view.uid.clone();
-        let (action, target) = (question.action.uid(), question.target.uid.clone());
+        let (action, target) = (question.action.uid(), question.target());
         // The schema is held against every request: a value of the wrong type must not reach a policy.
         let request = match cedar_policy::Request::new(
             principal,
@@ -88,7 +90,7 @@ impl CedarEngine {
             .views
             .iter()
             .filter(|other| other.uid != view.uid && !slice.timeless);
-        let Some(target) = question.target.entity() else {
+        let Some(target) = question.entity(question.target(), self.facts(question)) else {
             return failed("the target cannot be an entity".to_owned());
         };
         let more = [target]
@@ -113,19 +115,16 @@ impl CedarEngine {
             .collect();
         policies.sort();
         policies.dedup();
+        let reasons = response.diagnostics().reason();
+        let credentials = reasons.filter_map(|id| self.index.credential(id)).collect();
         // INVARIANT: a policy that fails might have been the one that forbids, so it denies.
         let allowed = response.decision() == cedar_policy::Decision::Allow && errors.is_empty();
         Verdict {
             allowed,
             policies,
+            credentials,
             errors,
             slice: slice.len,
         }
     }
-}
-
-/// A caller could ask for names that it makes up, without end: of those, only the ones that there are are kept.
-fn is_worth_keeping(question: &Question, moment: &Moment<'_>, verdict: &Verdict) -> bool {
-    let id: &str = question.target.uid.id().as_ref();
-    id.len() <= LONGEST_KEPT && (verdict.allowed || moment.call.is_none())
 }

@@ -25,11 +25,11 @@ impl Explain for CedarEngine {
     }
 }
 
-pub(super) fn half(view: &View, question: &Question, verdict: &Verdict) -> Half {
+pub(super) fn half(view: &View, question: &Question<'_>, verdict: &Verdict) -> Half {
     let mut half = Half::denied(
         view.uid.to_string(),
         question.action.0.to_owned(),
-        question.target.uid.to_string(),
+        question.target().to_string(),
     );
     half.allowed = verdict.allowed;
     half.policies = verdict.policies.iter().map(ToString::to_string).collect();

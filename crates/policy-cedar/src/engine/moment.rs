@@ -24,7 +24,7 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    pub(super) fn context(&self, question: &Question, slice: &Slice) -> Option<Context> {
+    pub(super) fn context(&self, question: &Question<'_>, slice: &Slice) -> Option<Context> {
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let long = RestrictedExpression::new_long;
         let mut pairs: Vec<(&str, RestrictedExpression)> = Vec::with_capacity(10);

@@ -96,7 +96,7 @@ async fn policies_without_an_id_are_named_by_file_and_place() {
     else {
         panic!()
     };
-    assert_eq!(policies, ["p.cedar#1", "p.cedar#2"]);
+    assert_eq!(names(&policies), ["p.cedar#1", "p.cedar#2"]);
 }
 
 #[tokio::test]

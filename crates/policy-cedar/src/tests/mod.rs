@@ -1,5 +1,7 @@
 //! The engine as a whole.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gatewright_core::{
     CallBody, Decision, Group, Identity, ManualClock, Outcome, Party, PolicyEngine, Principal,
@@ -13,6 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::{CedarEngine, CedarEngineBuilder};
 
 mod arguments;
+mod credentials;
 mod decisions;
 mod files;
 mod parties;
@@ -127,6 +130,11 @@ fn written(text: &str) -> CedarEngine {
 
 async fn decide(engine: &impl PolicyEngine, principal: &Principal, body: &CallBody) -> Decision {
     engine.decide(principal, body.call()).await
+}
+
+/// The ids of policies, to be compared.
+fn names(policies: &[Arc<str>]) -> Vec<&str> {
+    policies.iter().map(AsRef::as_ref).collect()
 }
 
 async fn allows(engine: &impl PolicyEngine, principal: &Principal, body: &CallBody) -> bool {

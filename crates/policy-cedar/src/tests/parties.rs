@@ -59,7 +59,7 @@ async fn a_delegated_call_needs_both_parties_permissions() {
         panic!()
     };
     assert_eq!(
-        policies,
+        names(&policies),
         [
             "role:wide/1#see",
             "role:wide/1#call",

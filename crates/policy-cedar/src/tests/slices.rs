@@ -267,10 +267,42 @@ async fn names_that_callers_make_up_fill_no_memory() {
     assert_eq!(kept(&engine), 0);
     assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
     assert!(!shows(&engine, &ann, ItemKind::Tool, "no").await);
-    assert_eq!(kept(&engine), 2, "what there is, and what a server names");
+    assert_eq!(
+        kept(&engine),
+        3,
+        "see and call of what there is, and what a server names"
+    );
     assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
     assert!(!shows(&engine, &ann, ItemKind::Tool, "no").await);
-    assert_eq!(kept(&engine), 2);
+    assert_eq!(kept(&engine), 3);
+}
+
+#[tokio::test]
+async fn answers_that_the_call_or_the_moment_can_change_are_not_kept() {
+    for when in [
+        r#"context.args has "amount" && context.args["amount"] has integer && context.args["amount"].integer < 10"#,
+        "context.now < 9999999999999",
+        "context.hour < 24",
+        r#"context.method == "tools/call""#,
+        "!context.delegated",
+        "!(context has client)",
+        "!(context has authAge)",
+    ] {
+        let engine = written(&format!(
+            r#"permit(principal, action == Gatewright::Action::"see", resource);
+            permit(principal, action == Gatewright::Action::"tools/call", resource) when {{ {when} }};"#
+        ));
+        let ann = ann().await;
+        for _ in 0..2 {
+            assert!(
+                allows(&engine, &ann, &tool("t", r#"{"amount":1}"#)).await,
+                "{when}"
+            );
+            assert_eq!(kept(&engine), 1, "that the tool may be seen: {when}");
+        }
+        let too_much = allows(&engine, &ann, &tool("t", r#"{"amount":11}"#)).await;
+        assert_eq!(too_much, !when.contains("amount"), "{when}");
+    }
 }
 
 #[tokio::test]
@@ -282,7 +314,7 @@ async fn answers_are_forgotten_before_there_are_too_many() {
         assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
         assert!(!allows(&engine, &ann, &tool("no", "{}")).await);
     }
-    assert!(kept(&engine) < 3);
+    assert!(kept(&engine) < 4);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gatewright_core::PolicyEngine;
-use gatewright_wire::{ItemKind, ListView, Splice};
+use gatewright_wire::{Envelope, ItemKind, ListView, Peer, Splice};
 
 use super::{Members, Screen, Unfit, unreadable};
 
@@ -15,8 +15,14 @@ const LISTS: [ItemKind; 4] = [
 
 impl<E: PolicyEngine> Screen<E> {
     /// The message with those items of its list that may be seen.
-    pub(super) async fn filter(&self, bytes: &Bytes, kind: ItemKind) -> Result<Bytes, Unfit> {
-        let mut list = ListView::parse(bytes.clone(), kind, &self.limits).map_err(unreadable)?;
+    pub(super) async fn filter(
+        &self,
+        bytes: &Bytes,
+        envelope: &Envelope,
+        kind: ItemKind,
+    ) -> Result<Bytes, Unfit> {
+        let mut list = ListView::new(bytes.clone(), envelope, kind).map_err(unreadable)?;
+        self.input_requests(&Members::beside(&list)).await?;
         let names: Vec<&str> = list.items().iter().map(|item| &*item.name).collect();
         let shown = self.visible(kind, &names).await;
         // What one caller may see is no other caller's answer, even if it happens to be everything.
@@ -28,13 +34,17 @@ impl<E: PolicyEngine> Screen<E> {
     pub(super) async fn filter_all(
         &self,
         bytes: &Bytes,
+        envelope: &Envelope,
         result: &Members<'_>,
     ) -> Result<Bytes, Unfit> {
-        let mut filtered = bytes.clone();
+        let (mut filtered, mut read) = (bytes.clone(), envelope.clone());
         for kind in LISTS {
             let list = result.find(kind.result_field())?;
             if list.is_some_and(|list| list.starts_with('[')) {
-                filtered = self.filter(&filtered, kind).await?;
+                filtered = self.filter(&filtered, &read, kind).await?;
+                // The places of what stands behind the list are others now.
+                read =
+                    Envelope::parse(&filtered, Peer::Server, &self.limits).map_err(unreadable)?;
             }
         }
         Ok(filtered)

@@ -28,7 +28,7 @@ async fn a_permitted_call_reaches_the_server_as_it_was_sent() {
     let decision = bed.draft.read(|fields| fields.decision.clone()).unwrap();
     assert_eq!(
         (decision.effect, decision.policies),
-        (Effect::Allow, vec!["allowed".to_owned()])
+        (Effect::Allow, ["allowed".into()].into())
     );
 }
 

@@ -6,7 +6,7 @@ use gatewright_core::{Secret, SecretBytes};
 use zeroize::Zeroizing;
 
 use super::{
-    DerivedKey, KeyProvider, MasterKeyId, UseMasterKeyError, WrappedKey,
+    DerivedKey, KeyProvider, MasterKeyId, RotateMasterKeyError, UseMasterKeyError, WrappedKey,
     ring::{KEY_LEN, Ring},
 };
 
@@ -74,6 +74,10 @@ impl KeyProvider for EnvironmentKeys {
 
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError> {
         self.0.derive(purpose)
+    }
+
+    async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        Err(RotateMasterKeyError::Elsewhere)
     }
 }
 

@@ -5,10 +5,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use gatewright_core::SecretBytes;
+use gatewright_core::{BoxError, SecretBytes};
+use tokio::task::spawn_blocking;
 
 use super::{
-    DerivedKey, KeyProvider, MasterKeyId, UseMasterKeyError, WrappedKey,
+    DerivedKey, KeyProvider, MasterKeyId, RotateMasterKeyError, UseMasterKeyError, WrappedKey,
     ring::{KEY_LEN, Ring},
 };
 use crate::key_file::{self, OpenKeyError};
@@ -19,7 +20,7 @@ const SUFFIX: &str = ".key";
 /// Master keys in files that only their owner can read (`master-0001.key`, …), in a directory that backups leave out: the
 /// one with the highest number is the current one, the others open what was sealed under them.
 ///
-/// To retire a key: [`rotate`](Self::rotate), [`SealedVault::rewrap`](crate::SealedVault::rewrap) for each tenant, then
+/// To retire a key: [`rotate`](KeyProvider::rotate), [`SealedVault::rewrap`](crate::SealedVault::rewrap) for each tenant, then
 /// remove the older file. API keys that were made under it end with it.
 pub struct FileKeys {
     dir: PathBuf,
@@ -38,22 +39,16 @@ impl FileKeys {
         })
     }
 
-    /// Makes a new key, which is the current one from now on, and names it.
-    ///
-    /// # Errors
-    /// [`OpenKeyError`] when it cannot be made; then nothing changes.
-    pub fn rotate(&self) -> Result<MasterKeyId, OpenKeyError> {
-        let next = numbers(&self.dir)?.last().map_or(1, |last| last + 1);
-        key_file::open_or_create(&self.dir, &name(next), KEY_LEN)?;
-        let ring = Arc::new(read(&self.dir)?);
-        let current = ring.current();
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
-        Ok(current)
-    }
-
     fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The keys of the directory with one more, which is the current one.
+fn with_another(dir: &Path) -> Result<Ring, OpenKeyError> {
+    let next = numbers(dir)?.last().map_or(1, |last| last + 1);
+    key_file::open_or_create(dir, &name(next), KEY_LEN)?;
+    read(dir)
 }
 
 fn read(dir: &Path) -> Result<Ring, OpenKeyError> {
@@ -117,6 +112,19 @@ impl KeyProvider for FileKeys {
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError> {
         self.ring().derive(purpose)
     }
+
+    async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        let failed = |error: BoxError| RotateMasterKeyError::Failed(error);
+        let dir = self.dir.clone();
+        // It waits for the disk.
+        let made = spawn_blocking(move || with_another(&dir)).await;
+        let ring = made
+            .map_err(|ended| failed(ended.into()))?
+            .map_err(|error| failed(error.into()))?;
+        let current = ring.current();
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(current)
+    }
 }
 
 impl fmt::Debug for FileKeys {
@@ -156,7 +164,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keys = FileKeys::open(&dir.path().join("keys")).unwrap();
         let old = keys.wrap(&data_key(), b"x").await.unwrap();
-        let next = keys.rotate().unwrap();
+        let next = keys.rotate().await.unwrap();
         assert_ne!(next, old.master);
         assert_eq!(keys.current(), next);
         assert_eq!(keys.wrap(&data_key(), b"x").await.unwrap().master, next);
@@ -171,11 +179,24 @@ mod tests {
         assert!(matches!(refused, UseMasterKeyError::Missing(_)));
     }
 
-    #[test]
-    fn a_key_that_others_can_read_is_refused_whichever_it_is() {
+    #[tokio::test]
+    async fn where_no_key_can_be_made_the_one_that_is_there_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("keys");
+        let keys = FileKeys::open(&folder).unwrap();
+        let before = keys.current();
+        let path = folder.join("master-0001.key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = keys.rotate().await.unwrap_err().to_string();
+        assert!(refused.starts_with("no master key was made: "), "{refused}");
+        assert_eq!(keys.current(), before);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_others_can_read_is_refused_whichever_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys");
-        FileKeys::open(&keys).unwrap().rotate().unwrap();
+        FileKeys::open(&keys).unwrap().rotate().await.unwrap();
         let path = keys.join("master-0001.key");
         fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
         let refused = FileKeys::open(&keys).unwrap_err();

@@ -1,10 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Limits, Peer};
 
-fn view(result: &str, kind: ItemKind) -> Result<ListView, ListError> {
+/// As it is passed on; else why not.
+fn read(message: Bytes, kind: ItemKind) -> Result<ListView, String> {
+    let envelope = Envelope::parse(&message, Peer::Server, &Limits::default());
+    let envelope = envelope.map_err(|error| error.to_string())?;
+    ListView::new(message, &envelope, kind).map_err(|error| error.to_string())
+}
+
+fn view(result: &str, kind: ItemKind) -> Result<ListView, String> {
     let message = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
-    ListView::parse(Bytes::from(message), kind, &Limits::default())
+    read(Bytes::from(message), kind)
 }
 
 fn result_of(message: &Bytes) -> String {
@@ -90,8 +98,8 @@ fn lists_that_cannot_be_judged_are_refused() {
         assert!(view(bad, ItemKind::Tool).is_err(), "{bad}");
     }
     let error = Bytes::from(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#);
-    let refused = ListView::parse(error, ItemKind::Tool, &Limits::default());
-    assert_eq!(refused.unwrap_err(), ListError::NotAResult);
+    let refused = read(error, ItemKind::Tool);
+    assert_eq!(refused.unwrap_err(), ListError::NotAResult.to_string());
 }
 
 #[test]
@@ -112,7 +120,7 @@ proptest! {
         let all: Vec<String> = (0..keep.len()).map(item).collect();
         let result = format!("{{\"tools\":[{space}{}{space}]}}", all.join(&format!("{space},{space}")));
         let kept = view(&result, ItemKind::Tool).unwrap().retain(&keep).unwrap();
-        let again = ListView::parse(kept, ItemKind::Tool, &Limits::default()).unwrap();
+        let again = read(kept, ItemKind::Tool).unwrap();
         let found: Vec<String> = again.items().iter().map(|item| again.text(item).to_owned()).collect();
         let expected: Vec<String> = (0..keep.len()).filter(|at| keep[*at]).map(item).collect();
         prop_assert_eq!(found, expected);

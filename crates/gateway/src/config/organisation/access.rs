@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use gatewright_core::{
-    Group, Subject, TenantId, Timestamp,
+    CredentialMode, Group, Subject, TenantId, Timestamp,
     access::{Grant, Grantee, Pattern, Permission, Role},
 };
 use gatewright_policy_cedar::{BuildEngineError, CedarEngine};
@@ -122,6 +122,26 @@ impl<'t> Reader<'_, 't> {
                     format!("the servers of this tenant are {}", names.join(", "))
                 };
                 self.problems.add(at("servers"), what, fix);
+            }
+        }
+        if let Some(mode) = permission.credential
+            && mode != CredentialMode::None
+        {
+            let without = servers.iter().filter(|server| {
+                server.credential.mode == CredentialMode::None
+                    && permission
+                        .servers
+                        .iter()
+                        .any(|pattern| pattern.matches(server.name.as_str()))
+            });
+            for server in without {
+                let what = format!("the server `{}` takes no credential", server.name);
+                let fix = format!(
+                    "add `credential = \"{}\"` to the server, for everybody whose permission says nothing, or leave the \
+                     server out here",
+                    mode.name()
+                );
+                self.problems.add(at("credential"), what, fix);
             }
         }
         if permission.read_only && permission.tools.is_empty() {

@@ -460,6 +460,47 @@ fn a_server_says_as_whom_it_is_called() {
 }
 
 #[test]
+fn a_mode_that_a_server_cannot_do_is_a_problem() {
+    let of = |server: &str, permission: &str| {
+        format!(
+            "{ISSUER}{SERVER}{server}\n[[roles]]\nname = 'r'\n[[roles.permissions]]\ntools = ['*']\n{permission}"
+        )
+    };
+    for servers in ["['billing']", "['*']"] {
+        for (server, mode, fits) in [
+            ("credential = 'shared'", "per-user", true),
+            ("credential = 'per-user'", "none", true),
+            ("", "none", true),
+            ("", "shared", false),
+            ("credential = 'none'", "per-agent", false),
+        ] {
+            let permission = format!("servers = {servers}\ncredential = '{mode}'");
+            let text = of(server, &permission);
+            if fits {
+                let organisation = good(&text);
+                let permission = &organisation.tenants[0].roles[0].permissions[0];
+                assert_eq!(permission.credential.unwrap().name(), mode);
+            } else {
+                let line = text.lines().count();
+                assert_eq!(
+                    wrong_in(&text),
+                    [format!("{line}: the server `billing` takes no credential")]
+                );
+            }
+        }
+    }
+    let unknown = of(
+        "credential = 'shared'",
+        "servers = ['billing']\ncredential = 'any'",
+    );
+    let found = wrong_in(&unknown);
+    assert!(
+        found[0].ends_with("`any` is not a value of this key"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_server_is_a_url_or_a_process_and_nothing_of_both() {
     let process = format!("{ISSUER}[[servers]]\nname = 'local'\n");
     let program = format!("{process}command = 'server'\n");
