@@ -265,7 +265,7 @@ impl Message<'_> {
         ];
         for kind in kinds {
             let message = Bytes::copy_from_slice(self.text.as_bytes());
-            let Ok(view) = ListView::parse(message, kind, &Limits::default()) else {
+            let Ok(view) = ListView::new(message, self.envelope, kind) else {
                 continue;
             };
             let keep: Vec<bool> = view

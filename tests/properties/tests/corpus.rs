@@ -21,3 +21,25 @@ fn every_kept_input_has_its_property() {
         assert!(inputs >= 20, "{target} has {inputs} inputs only");
     }
 }
+
+/// A target without its property, or the other way round, would fuzz nothing.
+#[test]
+fn every_property_has_a_target_that_asks_for_it() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    for (target, _) in TARGETS {
+        let source = fs::read_to_string(fuzz.join(format!("fuzz_targets/{target}.rs"))).unwrap();
+        assert!(
+            source.contains(&format!("gatewright_properties::{target}(text)")),
+            "{target}"
+        );
+        assert!(
+            manifest.contains(&format!("name = \"{target}\"")),
+            "{target}"
+        );
+        assert!(
+            fuzz.join(format!("dictionaries/{target}.dict")).is_file(),
+            "{target}"
+        );
+    }
+}
