@@ -76,7 +76,7 @@ impl<'a> Ask<'a> {
                 for uri in subscriptions {
                     refuse_unless_plain(&uri)?;
                     for action in [SEE, SUBSCRIBE] {
-                        let uri = Cow::Owned(uri.to_string());
+                        let uri = Cow::Owned(uri.clone());
                         questions.push(Question::item(action, ItemKind::Resource, server, uri));
                     }
                 }
