@@ -4,7 +4,9 @@
 //! `target/e2e`. Everything listens on loopback, and every program is stopped by its id, also after a failure.
 
 pub(crate) mod conformance;
+mod credentials;
 mod gateway;
+mod grounds;
 mod install;
 mod log;
 mod peers;
@@ -26,7 +28,7 @@ use self::log::Log;
 use self::peers::Peers;
 use self::process::free_port;
 use self::scenarios::Client;
-use self::servers::{SERVERS, Server, WORKBENCH};
+use self::servers::{FILES, Reach, SERVERS, Server, WORKBENCH};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -95,7 +97,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = program(options.gateway.as_ref(), &metadata)?;
     let _turn = take_turn(&metadata.target_directory)?;
-    let peers = Peers::install(&metadata.target_directory.join("peers"))?;
+    let peers = Peers::install(
+        &metadata.target_directory.join("peers"),
+        metadata.binary("rmcp-client"),
+    )?;
     let folder = cleared(&metadata.target_directory.join("e2e"))?;
 
     let mut tally = Tally::default();
@@ -145,27 +150,53 @@ fn play(
     let issuer = provider.announced_url("listening on ")?;
     // Held to the end of the run: dropping one stops it.
     let mut running = Vec::new();
-    let mut urls = BTreeMap::new();
+    let mut reached = BTreeMap::new();
     for server in SERVERS {
-        let mut started = peers.start(server.name, &peers.server(server), folder)?;
-        let url = started.announced_url(server.announces)?;
-        urls.insert(server.name, format!("{url}/mcp"));
-        running.push(started);
+        let program = peers.server(server, folder)?;
+        let how = match server.reach {
+            Reach::Process => gateway::as_process(&program)?,
+            Reach::Announced(prefix) => {
+                let mut started = peers.start(server.name, &program, folder)?;
+                let url = started.announced_url(prefix)?;
+                running.push(started);
+                gateway::at_url(&format!("{url}/mcp"))
+            }
+        };
+        reached.insert(server.name, how);
     }
+    let (keeper, keepers) = credentials::start(peers, folder)?;
+    running.push(keeper);
     // Last, and at once: the longer a port has been free, the likelier it is taken.
     let ports = (free_port()?, free_port()?);
-    let gateway = Gateway::configure(program, folder, ports, &issuer, &urls)?;
+    let gateway = Gateway::configure(program, folder, ports, &issuer, &reached, &keepers)?;
     let started = gateway.start(peers, folder)?;
     let tokens = tokens(peers, &issuer, &gateway, folder)?;
+    let mut secrets = tokens.clone();
 
-    for client in Client::ALL {
+    // How often the visitor makes the call that it may make.
+    let mut allowed: BTreeMap<&str, usize> = BTreeMap::new();
+    for &client in Client::ALL {
         for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
             let scenario = format!("{} to {}", client.name(), server.name);
             if selected(options, &scenario) {
-                let plan = scenarios::plan(client, server, &gateway.route(server), &tokens)?;
+                let url = gateway.route(server.name);
+                let bridge = peers.bridge(&url, folder)?;
+                let plan = scenarios::plan(client, server, &url, &tokens, &bridge)?;
                 let output = process::ask(peers.client(client), &plan, folder, &scenario);
                 tally.note_output(&scenario, &output);
+                *allowed.entry(server.name).or_default() += 1;
             }
+        }
+    }
+    for server in [&WORKBENCH, &FILES] {
+        let scenario = format!("inspector to {}", server.name);
+        if selected(options, &scenario) {
+            let url = gateway.route(server.name);
+            let plan = scenarios::inspector_plan(peers, server, &url, &tokens, folder)?;
+            let output = process::ask(peers.inspector(), &plan, folder, &scenario);
+            tally.note_output(&scenario, &output);
+            // Once in each era.
+            *allowed.entry(server.name).or_default() += if server.legacy_only { 1 } else { 2 };
         }
     }
     if selected(options, "raw HTTP") {
@@ -173,13 +204,22 @@ fn play(
         let output = process::ask(peers.raw_client(), &plan, folder, "raw-http");
         tally.note_output("raw HTTP", &output);
     }
+    if selected(options, "credentials") {
+        let plan = credentials::plan(&gateway, &mut secrets)?;
+        let output = process::ask(peers.credentials_client(), &plan, folder, "credentials");
+        tally.note_output("credentials", &output);
+    }
+    fs::write(folder.join("metrics"), gateway.metrics()?)?;
 
     let drained = started.terminate();
     let log = Log::new(&gateway, folder);
     for (check, outcome) in [
         ("drains on SIGTERM and ends with 0", drained),
         ("the log verifies", log.verifies()),
-        ("no token is in logs or data", log.has_no_secret(&tokens)),
+        (
+            "no secret is in logs, data or metrics",
+            log.has_no_secret(&secrets),
+        ),
     ] {
         tally.note("gateway", check, failure(&outcome).as_deref());
     }
@@ -187,6 +227,12 @@ fn play(
     if options.only.is_none() {
         for (check, outcome) in [
             ("the log holds what happened", log.holds_what_happened()),
+            ("the log holds every call", log.holds_every_call(&allowed)),
+            ("the log holds every change", log.holds_changes()),
+            (
+                "what a server says of its key is redacted",
+                log.keeps_what_servers_say(),
+            ),
             ("a change of the log is found", log.change_is_found()),
         ] {
             tally.note("gateway", check, failure(&outcome).as_deref());
@@ -214,7 +260,7 @@ type Tokens = BTreeMap<String, String>;
 fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Result<Tokens> {
     let mut wanted = serde_json::Map::new();
     for server in SERVERS {
-        let resource = gateway.route(server);
+        let resource = gateway.route(server.name);
         for (role, user) in [("member", "alice"), ("visitor", "guest")] {
             wanted.insert(
                 label(server, role),
@@ -224,7 +270,7 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Resu
         let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
         wanted.insert(label(server, "id"), id_token);
     }
-    let resource = gateway.route(&WORKBENCH);
+    let resource = gateway.route(WORKBENCH.name);
     wanted.insert(
         "robot".to_owned(),
         json!({"robot": true, "resource": resource}),
@@ -236,6 +282,7 @@ fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Resu
             json!({"act_for": act_for, "resource": resource}),
         );
     }
+    wanted.extend(credentials::wanted(gateway));
     let request = json!({"issuer": issuer, "wanted": wanted});
     let output = process::ask(peers.login(), &request, folder, "login")
         .context("the login at the provider failed")?;
@@ -256,7 +303,7 @@ fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
 /// What `raw_http.py` takes.
 fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
     Ok(json!({
-        "url": gateway.route(&WORKBENCH),
+        "url": gateway.route(WORKBENCH.name),
         "issuer": issuer,
         "member": token(tokens, &label(&WORKBENCH, "member"))?,
         "robot": token(tokens, "robot")?,

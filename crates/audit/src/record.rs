@@ -48,6 +48,9 @@ pub enum RecordKind {
     Space,
 }
 
+/// Most records are shorter, in bytes.
+const USUAL: usize = 2 * 1024;
+
 /// One record. Texts that callers chose are bounded, contents are digests unless the server's profile says
 /// otherwise, and no header of a request is in any of them.
 #[derive(Clone, Debug, Serialize)]
@@ -135,11 +138,15 @@ impl Record {
     /// The record as one line of JSON, without the line feed.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Strings, numbers and checked JSON always serialise; should that ever change, the record still says
-        // that there was one.
-        serde_json::to_string(self).unwrap_or_else(|error| {
+        let mut json = Vec::with_capacity(USUAL);
+        // Strings, numbers and checked JSON always serialise, into UTF-8; should that ever change, the record still
+        // says that there was one.
+        let written = serde_json::to_writer(&mut json, self).map_err(|error| error.to_string());
+        let json =
+            written.and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()));
+        json.unwrap_or_else(|error| {
             let (kind, tenant) = (self.kind, self.tenant.as_str());
-            serde_json::json!({"v": 1, "kind": kind, "ms": self.ms, "tenant": tenant, "broken": error.to_string()})
+            serde_json::json!({"v": 1, "kind": kind, "ms": self.ms, "tenant": tenant, "broken": error})
                 .to_string()
         })
     }

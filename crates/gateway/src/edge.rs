@@ -3,6 +3,7 @@
 mod body;
 mod hosts;
 mod listener;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     body::Watched,
     hosts::Hosts,
     listener::{Bounds, Listener},
+    reading::Readers,
     tls::Certificate,
 };
 use crate::{metrics::Metrics, routing::Routing};
@@ -69,6 +71,7 @@ impl<S> Edge<S> {
         let shared = Arc::clone(&self.shared);
         let started = Instant::now();
         request.extensions_mut().insert(peer);
+        let readers = request.extensions_mut().remove::<Readers>();
         async move {
             let path = request.uri().path();
             let is_metadata = path.starts_with(METADATA);
@@ -90,7 +93,8 @@ impl<S> Edge<S> {
                 .metrics
                 .answered(route.as_ref(), outcome, started.elapsed());
             log(peer, route.as_ref(), &answer, outcome, started);
-            Ok(shared.watch(answer, ended))
+            let answer = shared.watch(answer, ended);
+            Ok(answer.map(|body| body.read_by(readers.as_ref())))
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn room(wanted: usize) -> usize {
     // Many shells and service managers start a process with few, and let it have more.
     let raised = Rlimit {
         current: limit.maximum,
-        ..limit.clone()
+        ..limit
     };
     let files = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,

@@ -228,7 +228,8 @@ impl Served {
     fn says(&self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap();
-            if line["message"].as_str().unwrap().contains(message) {
+            let said = line["message"].as_str();
+            if said.is_some_and(|said| said.contains(message)) {
                 return line;
             }
         }

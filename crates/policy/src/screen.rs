@@ -171,13 +171,18 @@ impl<E: PolicyEngine> Screen<E> {
         answers: bool,
     ) -> Result<Passage, Unfit> {
         let bytes = call.bytes();
-        let result = Members::of(text(bytes, envelope.result_range()));
-        self.input_requests(&result).await?;
-        let passed = match self.call.info().and_then(|info| info.lists) {
-            // The answer to another request, which a resumed stream may carry: told by its shape.
-            _ if !answers => self.filter_all(bytes, envelope, &result).await?,
-            Some(kind) => self.filter(bytes, envelope, kind).await?,
-            None => unshared(bytes, &result)?,
+        let lists = self.call.info().and_then(|info| info.lists);
+        let passed = if let Some(kind) = lists.filter(|_| answers) {
+            self.filter(bytes, envelope, kind).await?
+        } else {
+            let result = Members::of(text(bytes, envelope.result_range()));
+            self.input_requests(&result).await?;
+            if answers {
+                unshared(bytes, &result)?
+            } else {
+                // The answer to another request, which a resumed stream may carry: told by its shape.
+                self.filter_all(bytes, envelope, &result).await?
+            }
         };
         if passed == *bytes {
             Ok(Passage::Untouched)

@@ -39,12 +39,19 @@ use crate::{
 const MOST_CHILDREN: usize = 256;
 /// How many idle connections to one server are kept.
 const MOST_IDLE: usize = 64;
+/// The largest head of an answer, and the most that is read at a time. A server may send heads of informational answers
+/// without end, which are read over in one go for as long as there is something to read.
+const LARGEST_HEAD: usize = 64 << 10;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// Relays permitted calls. Cheap to clone; clones share connections.
 #[derive(Clone)]
-pub struct Upstream {
+pub struct Upstream(Arc<Shared>);
+
+/// What clones share. Each layer above clones for each call, so that clones are to cost one count.
+#[derive(Clone)]
+struct Shared {
     targets: Arc<dyn Targets>,
     client: Client,
     tasks: TaskTracker,
@@ -64,15 +71,16 @@ impl Upstream {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(MOST_IDLE)
+            .http1_max_buf_size(LARGEST_HEAD)
             .build(egress.connector(Class::Operator));
         let tasks = TaskTracker::new();
         let children = Children::new(tasks.clone(), MOST_CHILDREN);
-        Self {
+        Self(Arc::new(Shared {
             targets,
             client,
             tasks,
             children: Arc::new(children),
-        }
+        }))
     }
 
     /// Bounds how many child processes there may be for all servers together; 256 unless said otherwise.
@@ -80,14 +88,15 @@ impl Upstream {
     /// Call it before anything is relayed: children of before are ended.
     #[must_use]
     pub fn with_max_children(mut self, children: usize) -> Self {
-        self.children = Arc::new(Children::new(self.tasks.clone(), children));
+        let shared = Arc::make_mut(&mut self.0);
+        shared.children = Arc::new(Children::new(shared.tasks.clone(), children));
         self
     }
 
     /// What goes on after its call has ended: cancellations under way. A drain waits for it.
     #[must_use]
-    pub const fn tasks(&self) -> &TaskTracker {
-        &self.tasks
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
     }
 
     /// A credential was taken back: child processes that have it take no calls any more, and end with those that they
@@ -98,7 +107,7 @@ impl Upstream {
         server: &ServerName,
         owner: &CredentialOwner,
     ) {
-        self.children.forget(tenant, server, &owner.to_string());
+        self.0.children.forget(tenant, server, &owner.to_string());
     }
 
     /// Ends all child processes: no call is taken to them any more, those under way have `patience` to be answered,
@@ -107,9 +116,11 @@ impl Upstream {
     /// Where it is not called, children are ended when the last clone and the last answer are dropped, and killed with
     /// the runtime.
     pub async fn close(&self, patience: Duration) {
-        self.children.close(patience).await;
+        self.0.children.close(patience).await;
     }
+}
 
+impl Shared {
     async fn relay(
         &self,
         parts: &Parts,
@@ -271,7 +282,7 @@ impl Service<Request<Permitted>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Permitted>) -> Self::Future {
-        let this = self.clone();
+        let shared = Arc::clone(&self.0);
         Box::pin(async move {
             let (parts, permitted) = request.into_parts();
             let Some(auth) = parts.extensions.get::<UpstreamAuth>() else {
@@ -281,7 +292,7 @@ impl Service<Request<Permitted>> for Upstream {
             if let Some(draft) = draft {
                 draft.fill(|fields| fields.credential = Some(auth.label()));
             }
-            match this.relay(&parts, &permitted, auth, draft).await {
+            match shared.relay(&parts, &permitted, auth, draft).await {
                 Ok(answer) => Ok(answer),
                 Err(failure) => {
                     if let Some(draft) = draft {

@@ -151,6 +151,8 @@ pub(crate) fn range_in(whole: &str, part: &str) -> Range<usize> {
 /// that we overlook must not be one that the receiver acts on.
 #[must_use]
 pub fn mistakable(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    // Names of ASCII alone, almost all there are, fold to names of their own length.
+    let fits = |known: &&&str| !name.is_ascii() || known.len() == name.len();
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -159,6 +161,7 @@ pub fn mistakable(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let same = |known: &str| known.chars().map(fold).eq(name.chars().map(fold));
     known
         .iter()
+        .filter(fits)
         .copied()
         .find(|known| *known != name && same(known))
 }

@@ -65,7 +65,8 @@ pub struct ListView {
     message: Bytes,
     list: Range<usize>,
     items: Vec<ListItem>,
-    cache_scope: Option<Range<usize>>,
+    /// The members of the result beside the list.
+    others: Vec<(Box<str>, Range<usize>)>,
     private: bool,
 }
 
@@ -105,13 +106,18 @@ impl ListView {
                 range: json::range_in(text, raw),
             });
         }
+        let others = members
+            .iter()
+            .filter(|member| member.0 != kind.result_field());
+        let others = others
+            .map(|(name, raw)| (name.as_ref().into(), json::range_in(text, raw)))
+            .collect();
         let list = json::range_in(text, list);
-        let cache_scope = find("cacheScope").map(|raw| json::range_in(text, raw));
         Ok(Self {
             message,
             list,
             items,
-            cache_scope,
+            others,
             private: false,
         })
     }
@@ -122,10 +128,21 @@ impl ListView {
         &self.items
     }
 
+    /// The members of the result beside the list: their names and the texts of their values.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.others
+            .iter()
+            .map(|(name, range)| (&**name, self.at(range)))
+    }
+
     /// The text of an item. Empty for an item of another list.
     #[must_use]
     pub fn text(&self, item: &ListItem) -> &str {
-        let bytes = self.message.get(item.range.clone()).unwrap_or_default();
+        self.at(&item.range)
+    }
+
+    fn at(&self, range: &Range<usize>) -> &str {
+        let bytes = self.message.get(range.clone()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -153,8 +170,9 @@ impl ListView {
             let kept: Vec<&str> = kept.map(|(item, _)| self.text(item)).collect();
             splice.replace(self.list.clone(), format!("[{}]", kept.join(",")));
         }
-        if let Some(scope) = self.cache_scope.clone().filter(|_| self.private) {
-            splice.replace(scope, r#""private""#);
+        let mut others = self.others.iter().filter(|_| self.private);
+        if let Some((_, scope)) = others.find(|(name, _)| &**name == "cacheScope") {
+            splice.replace(scope.clone(), r#""private""#);
         }
         if splice.is_empty() {
             return Ok(self.message.clone());

@@ -194,7 +194,7 @@ impl Message<'_> {
     }
 
     /// The message after a splice, read again.
-    fn after(&self, splice: Splice<'_>) -> (Bytes, Value) {
+    fn after(splice: Splice<'_>) -> (Bytes, Value) {
         let text = splice.build().expect("one change overlaps none");
         let value = serde_json::from_slice(&text).expect("a splice leaves JSON");
         (text, value)
@@ -207,7 +207,7 @@ impl Message<'_> {
         for id in [Id::number(i64::MIN), Id::string("\"\n\\é"), own.clone()] {
             let mut splice = Splice::new(self.text.as_bytes());
             splice.set_id(self.envelope, &id).unwrap();
-            let (mapped, value) = self.after(splice);
+            let (mapped, value) = Self::after(splice);
             let mut expected = self.value.clone();
             expected["id"] = value_of(&id);
             assert_eq!(value, expected);
@@ -228,7 +228,7 @@ impl Message<'_> {
         };
         let mut splice = Splice::new(self.text.as_bytes());
         splice.set_target(self.envelope, OTHER).unwrap();
-        let (text, _) = self.after(splice);
+        let (text, _) = Self::after(splice);
         let again = Envelope::parse(&text, self.from, &Limits::default()).unwrap();
         assert_eq!(again.target(), Some(OTHER));
         assert_eq!(again.id(), self.envelope.id());
@@ -244,7 +244,7 @@ impl Message<'_> {
         let mut splice = Splice::new(self.text.as_bytes());
         let members = [("gw.example/a", "{\"b\":[1.0]}"), ("progressToken", "7")];
         splice.set_meta(self.envelope, &members).unwrap();
-        let (text, value) = self.after(splice);
+        let (text, value) = Self::after(splice);
         let mut expected = self.value.clone();
         for (name, value) in members {
             expected["params"]["_meta"][name] = serde_json::from_str(value).unwrap();

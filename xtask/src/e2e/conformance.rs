@@ -99,7 +99,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = program(options.gateway.as_ref(), &metadata)?;
     let _turn = take_turn(&metadata.target_directory)?;
-    let peers = Peers::install(&metadata.target_directory.join("peers"))?;
+    let peers = Peers::install(
+        &metadata.target_directory.join("peers"),
+        metadata.binary("rmcp-client"),
+    )?;
     let suite = Suite::install(&peers, &metadata.target_directory.join("peers/conformance"))?;
     let folder = cleared(&metadata.target_directory.join("conformance"))?;
 
@@ -132,10 +135,10 @@ fn play(
     let mut provider = peers.start("provider", &peers.provider(), folder)?;
     let issuer = provider.announced_url("listening on ")?;
     let everything = everything()?;
-    let mut server = peers.start("server", &peers.server(everything), folder)?;
+    let mut server = peers.start("server", &peers.server(everything, folder)?, folder)?;
     let upstream = format!("{}/mcp", server.announced_url("Uvicorn running on ")?);
     let ports = (free_port()?, free_port()?);
-    let resource = route(ports.0, everything);
+    let resource = route(ports.0, everything.name);
     let tokens = login(peers, &issuer, &resource, folder)?;
 
     let mut shim = suite.shim(peers);

@@ -1,6 +1,7 @@
 //! The gateway under test: its configuration, its start, and what is looked at when it has ended.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::peers::Peers;
-use super::process::Running;
+use super::process::{self, Running};
 use super::servers::{Permits, SERVERS, Server};
 
 #[derive(Debug)]
@@ -22,15 +23,17 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// Writes the configuration: the provider as issuer, the servers, and roles for staff and guests.
+    /// Writes the configuration: the provider as issuer, the servers with how they are reached, and roles for staff and
+    /// guests.
     pub(super) fn configure(
         program: &Path,
         folder: &Path,
         ports: (u16, u16),
         issuer: &str,
-        urls: &BTreeMap<&str, String>,
+        reached: &BTreeMap<&str, String>,
+        keepers: &str,
     ) -> Result<Self> {
-        let organisation = organisation(issuer, urls)?;
+        let organisation = organisation(issuer, reached)? + keepers;
         Self::with_settings(program, folder, ports, "", &organisation)
     }
 
@@ -58,8 +61,21 @@ impl Gateway {
     }
 
     /// The URL of a server's route, which is also the audience of its tokens.
-    pub(super) fn route(&self, server: &Server) -> String {
+    pub(super) fn route(&self, server: &str) -> String {
         route(self.public_port, server)
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// What it counts, as it shows it now.
+    pub(super) fn metrics(&self) -> Result<String> {
+        process::fetch(self.metrics_port, "/metrics")
     }
 
     /// Starts the gateway and waits until it is ready.
@@ -78,15 +94,44 @@ impl Gateway {
         command
     }
 
-    /// What the gateway writes at run time.
-    pub(super) fn data(&self) -> &Path {
-        &self.data
+    /// The folders that the gateway writes into: its data, and its keys.
+    pub(super) fn folders(&self) -> [PathBuf; 2] {
+        [self.data.clone(), self.data.with_file_name("data-keys")]
+    }
+
+    pub(super) fn audit(&self) -> PathBuf {
+        self.data.join("audit")
     }
 }
 
+/// How the gateway reaches a server that listens, as the configuration says it.
+pub(super) fn at_url(url: &str) -> String {
+    format!("url = \"{url}\"\n")
+}
+
+/// How the gateway starts a server, as the configuration says it.
+pub(super) fn as_process(command: &Command) -> Result<String> {
+    let text = |text: &OsStr| -> Result<String> {
+        let text = text.to_str().context("it is no text")?;
+        // Texts and lists of them are written alike in JSON and TOML.
+        Ok(serde_json::to_string(text)?)
+    };
+    let mut lines = format!("command = {}\n", text(command.get_program())?);
+    let args: Result<Vec<_>> = command.get_args().map(text).collect();
+    writeln!(lines, "args = [{}]", args?.join(", "))?;
+    if let Some(folder) = command.get_current_dir() {
+        writeln!(lines, "cwd = {}", text(folder.as_os_str())?)?;
+    }
+    for (name, value) in command.get_envs() {
+        let value = value.context("the variable has no value")?;
+        writeln!(lines, "env.{} = {}", name.display(), text(value)?)?;
+    }
+    Ok(lines)
+}
+
 /// The URL of a server's route at a gateway that listens on a port.
-pub(super) fn route(port: u16, server: &Server) -> String {
-    format!("http://127.0.0.1:{port}/mcp/{}", server.name)
+pub(super) fn route(port: u16, server: &str) -> String {
+    format!("http://127.0.0.1:{port}/mcp/{server}")
 }
 
 /// What an operator sets for the process.
@@ -111,17 +156,19 @@ allow = ["127.0.0.0/8"]
 }
 
 /// What an organisation sets: issuers, servers, roles and grants.
-fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
+fn organisation(issuer: &str, reached: &BTreeMap<&str, String>) -> Result<String> {
     let mut text = String::new();
     write!(
         text,
         "[[issuers]]\nissuer = \"{issuer}\"\nalgorithms = [\"RS256\"]\ngroups_claim = \"groups\"\n"
     )?;
     for server in SERVERS {
-        let url = urls.get(server.name).context("every server was started")?;
+        let reached = reached
+            .get(server.name)
+            .context("every server is reached")?;
         write!(
             text,
-            "\n[[servers]]\nname = \"{}\"\nurl = \"{url}\"\nscopes = {}\n",
+            "\n[[servers]]\nname = \"{}\"\n{reached}scopes = {}\n",
             server.name, server.scopes
         )?;
     }
@@ -134,13 +181,13 @@ fn organisation(issuer: &str, urls: &BTreeMap<&str, String>) -> Result<String> {
                 resources,
                 templates,
                 server_requests,
+                when,
             } = permits(server);
-            // Lists of strings are written alike in JSON and TOML.
             let list = |names: &[&str]| serde_json::to_string(names);
             write!(
                 text,
                 "\n[[roles.permissions]]\nservers = [\"{}\"]\ntools = {}\nprompts = {}\nresources = {}\n\
-                server_requests = {}\n",
+                server_requests = {}\nwhen = {when}\n",
                 server.name,
                 list(tools)?,
                 list(prompts)?,

@@ -16,11 +16,18 @@ const PINS: &[&str] = &[
     "package-lock.json",
     ".npmrc",
     "requirements.txt",
+    "requirements-sdk1.txt",
 ];
 /// Those of them that npm reads.
 pub(super) const JAVASCRIPT_PINS: &[&str] = &["package.json", "package-lock.json", ".npmrc"];
 /// JavaScript finds its packages from where it lies, so these are copied beside them.
-const SCRIPTS: &[&str] = &["op.mjs", "loopback.cjs", "clients/sdk_client.mjs"];
+const SCRIPTS: &[&str] = &[
+    "op.mjs",
+    "loopback.cjs",
+    "clients/checks.mjs",
+    "clients/sdk_client.mjs",
+    "clients/sdk1_client.mjs",
+];
 /// The SDK, whose source distribution carries the everything-server.
 const SDK: &str = "mcp==";
 
@@ -35,6 +42,8 @@ pub(super) struct Installed {
     pub(super) everything: PathBuf,
     /// Python's environment.
     environment: PathBuf,
+    /// The environment of the Python SDK in 1.x.
+    environment_sdk1: PathBuf,
 }
 
 impl Installed {
@@ -45,6 +54,7 @@ impl Installed {
             javascript: folder.join("javascript"),
             everything: folder.join("everything"),
             environment: folder.join("python"),
+            environment_sdk1: folder.join("python-sdk1"),
         };
         let stamp = folder.join("installed");
         let wanted = installed.wanted()?;
@@ -67,7 +77,12 @@ impl Installed {
 
     /// The environment's Python.
     pub(super) fn python(&self) -> PathBuf {
-        self.environment.join("bin/python")
+        python_of(&self.environment)
+    }
+
+    /// Python with the SDK in 1.x.
+    pub(super) fn python_sdk1(&self) -> PathBuf {
+        python_of(&self.environment_sdk1)
     }
 
     /// Node.js itself: the command of that name which the package offers is a parent of it.
@@ -117,22 +132,31 @@ impl Installed {
     }
 
     fn install_python(&self) -> Result<()> {
-        // Without pip at first: not every Python brings what puts it there.
-        succeed(
-            Command::new("python3")
-                .args(["-m", "venv", "--without-pip"])
-                .arg(&self.environment),
-        )?;
+        for environment in [&self.environment, &self.environment_sdk1] {
+            // Without pip at first: not every Python brings what puts it there.
+            succeed(
+                Command::new("python3")
+                    .args(["-m", "venv", "--without-pip"])
+                    .arg(environment),
+            )?;
+        }
         if prerequisites::has_ensurepip() {
             output(Command::new(self.python()).args(["-m", "ensurepip"]))?;
         }
-        succeed(
-            self.pip()
-                .args(["install", "--quiet", "--target"])
-                .arg(self.python_packages()?)
-                .arg("--requirement")
-                .arg(self.scripts.join("requirements.txt")),
-        )
+        // The pip that installs complains of what does not go with packages beside itself, so those come last.
+        for (environment, requirements) in [
+            (&self.environment_sdk1, "requirements-sdk1.txt"),
+            (&self.environment, "requirements.txt"),
+        ] {
+            succeed(
+                self.pip()
+                    .args(["install", "--quiet", "--target"])
+                    .arg(packages_of(environment)?)
+                    .arg("--requirement")
+                    .arg(self.scripts.join(requirements)),
+            )?;
+        }
+        Ok(())
     }
 
     fn unpack_everything(&self, folder: &Path) -> Result<()> {
@@ -179,10 +203,18 @@ impl Installed {
     }
 
     fn python_packages(&self) -> Result<PathBuf> {
-        let where_they_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
-        let path = output(Command::new(self.python()).args(["-c", where_they_are]))?;
-        Ok(PathBuf::from(path.trim_end()))
+        packages_of(&self.environment)
     }
+}
+
+fn python_of(environment: &Path) -> PathBuf {
+    environment.join("bin/python")
+}
+
+fn packages_of(environment: &Path) -> Result<PathBuf> {
+    let where_they_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let path = output(Command::new(python_of(environment)).args(["-c", where_they_are]))?;
+    Ok(PathBuf::from(path.trim_end()))
 }
 
 fn succeed(command: &mut Command) -> Result<()> {

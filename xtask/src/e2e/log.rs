@@ -1,6 +1,6 @@
 //! What is looked at when the gateway has ended: the audit log of the run, and that no secret stayed behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,13 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Tokens;
+use super::credentials::{CHANGES, SAID};
 use super::gateway::Gateway;
 use super::servers::{SERVERS, WORKBENCH};
 
 const TEN_MEBIBYTES: u64 = 10 * 1024 * 1024;
+/// How much of a secret's end is looked for.
+const MARKER: usize = 40;
 
 /// The audit log that a run has left behind.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ impl<'a> Log<'a> {
 
     /// The offline verifier finds everything in order, up to a checkpoint that was kept elsewhere.
     pub(super) fn verifies(&self) -> Result<()> {
-        let checkpoints = fs::read_to_string(self.audit().join("checkpoints.local.jsonl"))?;
+        let checkpoints = fs::read_to_string(self.gateway.audit().join("checkpoints.local.jsonl"))?;
         let last = checkpoints.lines().last().context("no checkpoint")?;
         let kept = self.folder.join("checkpoint");
         fs::write(&kept, last)?;
@@ -51,10 +54,10 @@ impl<'a> Log<'a> {
     pub(super) fn change_is_found(&self) -> Result<()> {
         let copy = self.folder.join("changed");
         let mut files = Vec::new();
-        collect_files(&self.audit(), &mut files)?;
+        collect_files(&self.gateway.audit(), &mut files)?;
         let mut changed = None;
         for file in files {
-            let path = copy.join(file.strip_prefix(self.audit())?);
+            let path = copy.join(file.strip_prefix(self.gateway.audit())?);
             fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
             let mut content = fs::read(&file)?;
             let guest = b"|guest\"";
@@ -133,20 +136,78 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
-    /// No token of this run stands in the gateway's log or in any file of its data directory.
-    pub(super) fn has_no_secret(&self, tokens: &Tokens) -> Result<()> {
-        let mut files = vec![self.folder.join("gateway.log")];
-        collect_files(self.gateway.data(), &mut files)?;
-        ensure!(files.len() > 1, "the data directory is empty");
+    /// Of the call that visitors may make at a server, so many were admitted as they made.
+    pub(super) fn holds_every_call(&self, made: &BTreeMap<&str, usize>) -> Result<()> {
+        let records = self.records()?;
+        for server in SERVERS {
+            let admitted = records.iter().filter(|record| {
+                text(record, "/kind") == "admitted"
+                    && text(record, "/server") == server.name
+                    && text(record, "/call/target") == server.call.tool
+                    && text(record, "/who/user").ends_with("|guest")
+                    && text(record, "/who/agent").is_empty()
+            });
+            let (found, made) = (admitted.count(), made.get(server.name).copied());
+            ensure!(
+                Some(found) == made,
+                "{found} calls of `{}` at {} were admitted, and {made:?} made",
+                server.call.tool,
+                server.name
+            );
+        }
+        Ok(())
+    }
+
+    /// What operators changed is there with who it was, and that it was done.
+    pub(super) fn holds_changes(&self) -> Result<()> {
+        let records = self.records()?;
+        for &(action, made) in CHANGES {
+            for stage in ["begun", "done"] {
+                let changed = records.iter().filter(|record| {
+                    text(record, "/kind") == "changed"
+                        && text(record, "/change/action") == action
+                        && text(record, "/change/stage") == stage
+                        && record.pointer("/who/operator").is_some()
+                });
+                let found = changed.count();
+                ensure!(
+                    found == made,
+                    "`{action}` is {stage} {found} times, and was asked for {made} times"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What a server writes of its credential is in the gateway's log without it; `has_no_secret` says the rest.
+    pub(super) fn keeps_what_servers_say(&self) -> Result<()> {
+        let log = fs::read_to_string(self.folder.join("gateway.log"))?;
+        let said = log.lines().filter(|line| line.contains(SAID));
+        let known = said.filter(|line| line.contains("[redacted]")).count();
+        ensure!(
+            known > 0,
+            "no line with `{SAID}` and the credential's place"
+        );
+        Ok(())
+    }
+
+    /// No token, API key or credential of this run stands in anything that the gateway wrote or counted.
+    pub(super) fn has_no_secret(&self, secrets: &Tokens) -> Result<()> {
+        let mut files = vec![self.folder.join("gateway.log"), self.folder.join("metrics")];
+        for folder in self.gateway.folders() {
+            let before = files.len();
+            collect_files(&folder, &mut files)?;
+            ensure!(files.len() > before, "{} is empty", folder.display());
+        }
         for file in files {
             let content = fs::read(&file)?;
-            for (label, token) in tokens {
-                // The signature alone would do harm enough as a marker, and is in no other token.
-                let signature = token.rsplit('.').next().unwrap_or(token).as_bytes();
-                let found = content
-                    .windows(signature.len())
-                    .any(|window| window == signature);
-                ensure!(!found, "the token of `{label}` is in {}", file.display());
+            for (label, secret) in secrets {
+                // Its end alone would do harm enough as a marker: that of a token's signature is in no other token, and
+                // an API key begins with an id that may be told.
+                let secret = secret.as_bytes();
+                let marker = secret.split_at(secret.len().saturating_sub(MARKER)).1;
+                let found = content.windows(marker.len()).any(|window| window == marker);
+                ensure!(!found, "{label} is in {}", file.display());
             }
         }
         Ok(())
@@ -165,10 +226,6 @@ impl<'a> Log<'a> {
             .lines()
             .map(|line| serde_json::from_str(line).context("a record is no JSON"))
             .collect()
-    }
-
-    fn audit(&self) -> PathBuf {
-        self.gateway.data().join("audit")
     }
 }
 

@@ -1,27 +1,33 @@
 //! How each of the peers is run.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
+use super::grounds;
 use super::install::Installed;
 use super::process::Running;
-use super::scenarios::Client;
-use super::servers::{Program, Server};
+use super::scenarios::{Client, Sdk};
+use super::servers::{Program, Reach, Server};
 
 #[derive(Debug)]
 pub(super) struct Peers {
     pub(super) installed: Installed,
     node: PathBuf,
+    /// `tests/e2e/clients/rmcp_client.rs`, built.
+    rmcp_client: PathBuf,
 }
 
 impl Peers {
     /// Installs into the folder, unless what is pinned now is there already.
-    pub(super) fn install(folder: &Path) -> Result<Self> {
+    pub(super) fn install(folder: &Path, rmcp_client: PathBuf) -> Result<Self> {
         let installed = Installed::in_folder(folder)?;
         Ok(Self {
             node: installed.node()?,
+            rmcp_client,
             installed,
         })
     }
@@ -41,41 +47,124 @@ impl Peers {
         self.python_script("login.py")
     }
 
-    pub(super) fn server(&self, server: &Server) -> Command {
-        match server.program {
+    /// What runs a server; what it works on is put into the folder.
+    pub(super) fn server(&self, server: &Server, folder: &Path) -> Result<Command> {
+        Ok(match server.program {
             Program::PythonEverything => {
-                let mut command = Command::new(self.installed.python());
+                let mut command = self.python_module("mcp_everything_server");
                 command
-                    .args(["-m", "mcp_everything_server", "--port", "0"])
+                    .args(["--port", "0"])
                     .env("PYTHONPATH", &self.installed.everything);
                 command
             }
             Program::NpmEverything => {
-                let scripts = &self.installed.javascript;
-                let server = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
-                let mut command = Command::new(&self.node);
-                command
-                    .arg("--require")
-                    .arg(scripts.join("loopback.cjs"))
-                    .arg(scripts.join(server))
-                    .arg("streamableHttp")
-                    .env("PORT", "0");
-                command
+                let everything =
+                    "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+                match server.reach {
+                    Reach::Process => {
+                        let mut command = self.node_script(everything);
+                        command.arg("stdio");
+                        command
+                    }
+                    Reach::Announced(_) => {
+                        let mut command = Command::new(&self.node);
+                        command
+                            .arg("--require")
+                            .arg(self.installed.javascript.join("loopback.cjs"))
+                            .arg(self.installed.javascript.join(everything))
+                            .arg("streamableHttp")
+                            .env("PORT", "0");
+                        command
+                    }
+                }
             }
             Program::Workbench => self.python_script("servers/workbench.py"),
-        }
+            Program::Files => {
+                let mut command = self.node_script(
+                    "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js",
+                );
+                command.arg(grounds::files(folder)?);
+                command
+            }
+            Program::Git => {
+                let repository = grounds::repository(folder)?;
+                let mut command = self.python_module("mcp_server_git");
+                command
+                    .arg("--repository")
+                    .arg(&repository)
+                    .current_dir(repository);
+                // Where git is on this machine.
+                if let Some(path) = env::var_os("PATH") {
+                    command.env("PATH", path);
+                }
+                command
+            }
+            Program::Time => {
+                let mut command = self.python_module("mcp_server_time");
+                command.args(["--local-timezone", "UTC"]);
+                command
+            }
+        })
     }
 
     pub(super) fn client(&self, client: Client) -> Command {
-        if client.is_python() {
-            self.python_script("clients/sdk_client.py")
-        } else {
-            self.node_script("sdk_client.mjs")
+        match client.sdk() {
+            Sdk::Python => self.python_script("clients/sdk_client.py"),
+            Sdk::Python1 => {
+                let mut command = Command::new(self.installed.python_sdk1());
+                command.arg(self.installed.scripts.join("clients/sdk1_client.py"));
+                command
+            }
+            Sdk::TypeScript => self.node_script("sdk_client.mjs"),
+            Sdk::TypeScript1 => self.node_script("sdk1_client.mjs"),
+            Sdk::Rmcp => Command::new(&self.rmcp_client),
         }
+    }
+
+    /// The `bridge` of a plan: `mcp-remote`, which takes the token from its environment.
+    pub(super) fn bridge(&self, url: &str, folder: &Path) -> Result<Value> {
+        let remote = self
+            .installed
+            .javascript
+            .join("node_modules/mcp-remote/dist/proxy.js");
+        Ok(json!({
+            "command": [
+                self.node, remote, url, "--transport", "http-only", "--allow-http",
+                "--header", "Authorization: Bearer ${TOKEN}",
+            ],
+            "environment": {"MCP_REMOTE_CONFIG_DIR": folder.join("mcp-remote")},
+        }))
+    }
+
+    /// `tests/e2e/servers/keeper.py`, as it listens for HTTP.
+    pub(super) fn keeper(&self) -> Command {
+        self.python_script("servers/keeper.py")
+    }
+
+    pub(super) fn credentials_client(&self) -> Command {
+        self.python_script("clients/credentials.py")
+    }
+
+    /// Drives the Inspector.
+    pub(super) fn inspector(&self) -> Command {
+        self.python_script("clients/inspector.py")
+    }
+
+    /// The `command` of the Inspector's plan.
+    pub(super) fn inspector_command(&self) -> Value {
+        let launcher =
+            "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
+        json!([self.node, self.installed.javascript.join(launcher), "--cli"])
     }
 
     pub(super) fn raw_client(&self) -> Command {
         self.python_script("clients/raw_http.py")
+    }
+
+    fn python_module(&self, name: &str) -> Command {
+        let mut command = Command::new(self.installed.python());
+        command.args(["-m", name]);
+        command
     }
 
     fn python_script(&self, path: &str) -> Command {

@@ -205,15 +205,28 @@ pub(crate) fn free_port() -> Result<u16> {
 }
 
 fn answers_ok(port: u16, path: &str) -> Result<bool> {
+    let mut stream = ask_http(port, path)?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    Ok(&answer == b"HTTP/1.1 200")
+}
+
+/// What a port answers to `GET <path>`, head and body.
+pub(crate) fn fetch(port: u16, path: &str) -> Result<String> {
+    let mut answer = String::new();
+    ask_http(port, path)?.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    Ok(answer)
+}
+
+fn ask_http(port: u16, path: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
     )?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer)?;
-    Ok(&answer == b"HTTP/1.1 200")
+    Ok(stream)
 }
 
 #[expect(

@@ -1,6 +1,16 @@
 //! The MCP servers behind the gateway, and who may see and call what there.
 
+mod http;
+mod processes;
+
 use serde_json::{Value, json};
+
+use super::scenarios::Client;
+
+pub(super) use self::http::WORKBENCH;
+use self::http::{EVERYTHING_NPM, EVERYTHING_PY};
+pub(super) use self::processes::FILES;
+use self::processes::{EVERYTHING_STDIO, GIT, TIME};
 
 /// An MCP server behind the gateway.
 #[derive(Debug)]
@@ -8,10 +18,12 @@ pub(super) struct Server {
     /// Its name in the configuration, and so in its route.
     pub(super) name: &'static str,
     pub(super) program: Program,
-    /// What stands before the URL in its log.
-    pub(super) announces: &'static str,
+    pub(super) reach: Reach,
     /// Whether it speaks only revisions with sessions.
     pub(super) legacy_only: bool,
+    pub(super) offers: Offers,
+    /// Who talks to it, as far as they share a revision.
+    pub(super) clients: &'static [Client],
     /// Which scopes its calls need, as the configuration says it.
     pub(super) scopes: &'static str,
     pub(super) member: Permits,
@@ -21,8 +33,10 @@ pub(super) struct Server {
     pub(super) result: &'static str,
     /// A call that only members may make.
     pub(super) refused: Call,
+    /// Calls of a tool that visitors may use too, but not with these arguments.
+    pub(super) limited: &'static [Call],
     /// A call that reports three steps of progress.
-    pub(super) progress: Call,
+    pub(super) progress: Option<Call>,
     /// A call in the course of which the server asks the client something, and text of its result when that declines.
     /// Members and visitors may make it, and only members may be asked.
     pub(super) question: Option<(Call, &'static str)>,
@@ -36,6 +50,28 @@ pub(super) enum Program {
     NpmEverything,
     /// `tests/e2e/servers/workbench.py`.
     Workbench,
+    /// Reads and writes files of a folder.
+    Files,
+    /// Reads and writes a repository.
+    Git,
+    /// Tells and converts the time.
+    Time,
+}
+
+/// How the gateway comes to a server.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reach {
+    /// It listens for HTTP, and in its log its URL stands after this.
+    Announced(&'static str),
+    /// The gateway starts it, and speaks to it over its standard streams.
+    Process,
+}
+
+/// Which kinds of things a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offers {
+    Everything,
+    Tools,
 }
 
 /// What a role permits: names of each kind, sorted. All of them exist.
@@ -46,6 +82,8 @@ pub(super) struct Permits {
     pub(super) resources: &'static [&'static str],
     pub(super) templates: &'static [&'static str],
     pub(super) server_requests: &'static [&'static str],
+    /// Conditions on all of them, as the configuration says it.
+    pub(super) when: &'static str,
 }
 
 impl Permits {
@@ -55,16 +93,20 @@ impl Permits {
         resources: &[],
         templates: &[],
         server_requests: &[],
+        when: "{}",
     };
 
-    /// What lists must hold.
-    pub(super) fn seen(&self) -> Value {
-        json!({
-            "tools": self.tools,
-            "prompts": self.prompts,
-            "resources": self.resources,
-            "templates": self.templates,
-        })
+    /// What the lists must hold that a server has.
+    pub(super) fn seen(&self, offers: Offers) -> Value {
+        match offers {
+            Offers::Tools => json!({"tools": self.tools}),
+            Offers::Everything => json!({
+                "tools": self.tools,
+                "prompts": self.prompts,
+                "resources": self.resources,
+                "templates": self.templates,
+            }),
+        }
     }
 }
 
@@ -81,6 +123,7 @@ enum Argument {
     Text(&'static str),
     Number(f64),
     Count(u64),
+    Texts(&'static [&'static str]),
 }
 
 impl Call {
@@ -96,6 +139,7 @@ impl Call {
             Argument::Text(text) => json!(text),
             Argument::Number(number) => json!(number),
             Argument::Count(count) => json!(count),
+            Argument::Texts(texts) => json!(texts),
         };
         self.arguments
             .iter()
@@ -108,103 +152,12 @@ impl Call {
     }
 }
 
-pub(super) const WORKBENCH: Server = Server {
-    name: "workbench",
-    program: Program::Workbench,
-    announces: "Uvicorn running on ",
-    legacy_only: false,
-    scopes: r#"[{ targets = ["blob"], scopes = ["mcp:write"] }]"#,
-    member: Permits {
-        tools: &[
-            "blob",
-            "headers",
-            "secret",
-            "steps",
-            "wait",
-            "was_cancelled",
-        ],
-        ..Permits::NOTHING
-    },
-    visitor: Permits {
-        tools: &["headers"],
-        ..Permits::NOTHING
-    },
-    call: Call::bare("headers"),
-    result: "accept",
-    refused: Call::bare("secret"),
-    progress: Call {
-        tool: "steps",
-        arguments: &[("count", Argument::Count(3))],
-    },
-    question: None,
-};
-
-const EVERYTHING_PY: Server = Server {
-    name: "everything-py",
-    program: Program::PythonEverything,
-    announces: "Uvicorn running on ",
-    legacy_only: false,
-    scopes: "[]",
-    member: Permits {
-        tools: &[
-            "test_image_content",
-            "test_simple_text",
-            "test_streaming_elicitation",
-            "test_tool_with_progress",
-        ],
-        prompts: &["test_simple_prompt"],
-        resources: &["test://static-text"],
-        templates: &["test://template/{id}/data"],
-        server_requests: &["elicitation/create"],
-    },
-    visitor: Permits {
-        tools: &["test_simple_text", "test_streaming_elicitation"],
-        ..Permits::NOTHING
-    },
-    call: Call::bare("test_simple_text"),
-    result: "simple text",
-    refused: Call::bare("test_image_content"),
-    progress: Call::bare("test_tool_with_progress"),
-    question: Some((
-        Call::bare("test_streaming_elicitation"),
-        "elicitation decline",
-    )),
-};
-
-const EVERYTHING_NPM: Server = Server {
-    name: "everything-npm",
-    program: Program::NpmEverything,
-    announces: "listening on ",
-    legacy_only: true,
-    scopes: "[]",
-    member: Permits {
-        tools: &["echo", "get-sum", "trigger-long-running-operation"],
-        prompts: &["simple-prompt"],
-        resources: &["demo://resource/static/document/features.md"],
-        templates: &["demo://resource/dynamic/text/{resourceId}"],
-        server_requests: &[],
-    },
-    visitor: Permits {
-        tools: &["echo"],
-        ..Permits::NOTHING
-    },
-    call: Call {
-        tool: "echo",
-        arguments: &[("message", Argument::Text("hi"))],
-    },
-    result: "Echo: hi",
-    refused: Call {
-        tool: "get-sum",
-        arguments: &[("a", Argument::Count(1)), ("b", Argument::Count(2))],
-    },
-    progress: Call {
-        tool: "trigger-long-running-operation",
-        arguments: &[
-            ("duration", Argument::Number(0.3)),
-            ("steps", Argument::Count(3)),
-        ],
-    },
-    question: None,
-};
-
-pub(super) const SERVERS: &[Server] = &[EVERYTHING_PY, EVERYTHING_NPM, WORKBENCH];
+pub(super) const SERVERS: &[Server] = &[
+    EVERYTHING_PY,
+    EVERYTHING_NPM,
+    WORKBENCH,
+    EVERYTHING_STDIO,
+    FILES,
+    GIT,
+    TIME,
+];

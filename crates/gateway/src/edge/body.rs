@@ -10,13 +10,20 @@ use gatewright_core::{AnswerBody, BoxError};
 use http_body::{Body, Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::reading::{Readers, Reading};
 use crate::metrics::Counted;
+
+/// The largest piece where the client's reading is watched: what has been handed out is out of sight.
+const PIECE: usize = 64 << 10;
 
 /// An answer's body that is counted while it is under way, and that is ended if it would stand otherwise.
 pub(crate) struct Watched {
     body: AnswerBody,
     _open: Option<Counted>,
     ends: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+    reading: Option<Reading>,
+    /// What is left of a large piece.
+    rest: Bytes,
 }
 
 impl Watched {
@@ -26,6 +33,8 @@ impl Watched {
             body,
             _open: None,
             ends: Vec::new(),
+            reading: None,
+            rest: Bytes::new(),
         }
     }
 
@@ -40,18 +49,26 @@ impl Watched {
             body,
             _open: Some(open),
             ends: ends.collect(),
+            reading: None,
+            rest: Bytes::new(),
         }
     }
-}
 
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = BoxError;
+    /// Counts among the answers of its connection, if those are watched.
+    pub(crate) fn read_by(mut self, readers: Option<&Readers>) -> Self {
+        self.reading = readers.map(Readers::answer);
+        self
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The next piece of the body, if it is there or the stream has ended.
+    fn poll_piece(
+        &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.rest.is_empty() {
+            let piece = self.rest.split_to(self.rest.len().min(PIECE));
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         // What is there goes out first; a stream that waits is one that may end.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
@@ -63,12 +80,49 @@ impl Body for Watched {
         }
         Poll::Pending
     }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let polled = this.poll_piece(context);
+        let Some(reading) = &this.reading else {
+            return polled;
+        };
+        let Poll::Ready(Some(Ok(frame))) = polled else {
+            reading.our_turn();
+            return polled;
+        };
+        reading.clients_turn();
+        let frame = match frame.into_data() {
+            Ok(mut data) if data.len() > PIECE => {
+                let piece = data.split_to(PIECE);
+                this.rest = data;
+                Frame::data(piece)
+            }
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

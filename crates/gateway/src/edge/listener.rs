@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Answering, Certificate};
+use super::{Answering, Certificate, Readers};
 use crate::{config::Limits, metrics::Metrics};
 
 /// How long a pause follows a failure to accept: the usual one, too many open files, does not end at once.
@@ -101,7 +101,15 @@ impl Listener {
             let (limits, stop, cut) = (bounds.limits, bounds.stop.clone(), cut.clone());
             bounds.tasks.spawn(async move {
                 let _held = (place, counted);
-                let service = service_fn(move |request| answer(request, peer));
+                let readers = Readers::default();
+                let watched = readers.clone();
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    // On HTTP/1 a client that does not read holds the socket up.
+                    if request.version() == Version::HTTP_2 {
+                        request.extensions_mut().insert(watched.clone());
+                    }
+                    answer(request, peer)
+                });
                 let serving = async {
                     let handshake = timeout(limits.header_timeout, handshake(stream, tls));
                     let stream = tokio::select! {
@@ -122,6 +130,9 @@ impl Listener {
                 tokio::select! {
                     () = serving => {}
                     () = cut.cancelled() => {}
+                    () = readers.stalled(limits.write_timeout) => {
+                        tracing::debug!(%peer, "an answer was not read in time");
+                    }
                 }
             });
         }

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{PATIENCE, Served, organisation, path, piped, run};
 
 const CREDENTIAL: &str = "planted-credential-1f";
-const OF_A_CHILD: &str = "planted-variable-2e";
 const ARGUMENT: &str = "planted-argument-3d";
 const RUBBISH: &str = "planted-rubbish-4c";
 const QUERY: &str = "planted-query-5b";
@@ -17,8 +16,8 @@ const COOKIE: &str = "planted-cookie-6a";
 const BROKEN: &str = "planted-broken-79";
 const SAID: &str = "planted-said-88";
 
-/// A child that repeats its secrets to its standard error, and then breaks the protocol with them.
-const CHATTY: &str = "echo \"$KEY $OWN\" >&2; read -r line; echo \"$KEY $OWN planted-said-88\"";
+/// A child that repeats its secret to its standard error, and then breaks the protocol with it.
+const CHATTY: &str = "echo \"I have $KEY\" >&2; read -r line; echo \"$KEY planted-said-88\"";
 
 fn everything_in(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -36,7 +35,7 @@ async fn planted_secrets_are_nowhere_after_a_whole_run_that_traces_everything() 
     let mut served = Served::start_at("trace", 200, "").await;
     let child = format!(
         "[[servers]]\nname = 'chatty'\ncommand = 'sh'\nargs = ['-c', '''{CHATTY}''']\nera = 'modern'\n\
-         env.OWN = '{OF_A_CHILD}'\ncredential = 'shared'\ncredential_env = 'KEY'\n\
+         credential = 'shared'\ncredential_env = 'KEY'\n\
          [[grants]]\nrole = 'staff'\nagent = 'bot'\n"
     );
     let text = organisation(&served.idp, &served.server, &child).replacen(
@@ -155,7 +154,6 @@ async fn planted_secrets_are_nowhere_after_a_whole_run_that_traces_everything() 
         assert!(text.contains(is_there), "{place} was searched");
         for secret in [
             CREDENTIAL,
-            OF_A_CHILD,
             ARGUMENT,
             RUBBISH,
             QUERY,

@@ -22,6 +22,7 @@ impl<E: PolicyEngine> Screen<E> {
         kind: ItemKind,
     ) -> Result<Bytes, Unfit> {
         let mut list = ListView::new(bytes.clone(), envelope, kind).map_err(unreadable)?;
+        self.input_requests(&Members::beside(&list)).await?;
         let names: Vec<&str> = list.items().iter().map(|item| &*item.name).collect();
         let shown = self.visible(kind, &names).await;
         // What one caller may see is no other caller's answer, even if it happens to be everything.

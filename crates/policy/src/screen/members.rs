@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use gatewright_wire::json;
+use gatewright_wire::{ListView, json};
 
 use super::Unfit;
 
@@ -10,6 +10,15 @@ pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
 impl<'a> Members<'a> {
     pub(super) fn of(object: &'a str) -> Self {
         Self(json::members(object).unwrap_or_default())
+    }
+
+    /// Those of a result that holds a list, beside the list.
+    pub(super) fn beside(list: &'a ListView) -> Self {
+        Self(
+            list.others()
+                .map(|(name, text)| (name.into(), text))
+                .collect(),
+        )
     }
 
     /// The text of a member, unless a reader that does not mind case could take another for it.

@@ -1,7 +1,5 @@
 //! Servers whose answers have no end.
 
-use std::time::Instant;
-
 use gatewright_test_support::FakeServer;
 
 use super::{Endless, echo, records, refused};
@@ -61,15 +59,19 @@ async fn what_never_ends_is_cut_off_and_its_caller_is_told() {
     let sound = FakeServer::start().await;
     for (what, beginning, piece, code) in ENDLESS {
         let mut endless = Endless::start(beginning, piece).await;
-        let bounds = "[servers.timeouts]\nfirst_byte_ms = 500\nidle_ms = 500\ntotal_ms = 1000\n";
+        // What has no size is bounded in time; the others would wait longer than anybody here.
+        let times = match code {
+            5504 => "first_byte_ms = 500\nidle_ms = 500\ntotal_ms = 500",
+            _ => "first_byte_ms = 60000\nidle_ms = 60000\ntotal_ms = 60000",
+        };
+        let bounds = format!("[servers.timeouts]\n{times}\n");
         let organisation = [
-            server("endless", &endless.url(), bounds),
+            server("endless", &endless.url(), &bounds),
             server("sound", &sound.url(), ""),
             STAFF_ECHOES.to_owned(),
         ]
         .concat();
         let bed = Bed::start_with(&[], &organisation, "limits.answer_bytes = 65536").await;
-        let began = Instant::now();
         let (answer, other) =
             tokio::join!(echo(&bed, "endless", "ann"), echo(&bed, "sound", "ben"));
         assert_eq!(refused(&answer), code, "{what}: {answer:?}");
@@ -82,11 +84,7 @@ async fn what_never_ends_is_cut_off_and_its_caller_is_told() {
         assert_eq!(other.status(), 200, "{what}");
         let taken = endless.cut().await;
         // The sockets' buffers take some megabytes by themselves.
-        assert!(
-            passed || code == 5504 || taken < 32 << 20,
-            "{what}: {taken} bytes"
-        );
-        assert!(began.elapsed().as_secs() < 30, "{what}");
+        assert!(passed || taken < 32 << 20, "{what}: {taken} bytes");
         let records = records(bed).await;
         assert!(
             !format!("{records:?}").contains("planted"),

@@ -59,7 +59,7 @@ async fn a_server_that_breaks_off_leaves_an_error_and_a_record_and_its_next_call
     assert_eq!((of("admitted"), of("outcome")), (6, 6));
     let failed = records
         .iter()
-        .filter(|record| record["refusal"]["code"] == "server-unreachable");
+        .filter(|record| record["refusal"]["code"] == "unreachable");
     assert_eq!(failed.count(), 3, "{records:?}");
 }
 

@@ -369,3 +369,69 @@ async fn who_reads_something_in_time_is_waited_for() {
     let failed = stream.write_all(&[0; 1]).await.unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
 }
+
+/// Watches the answers of its connection, as the edge does.
+fn reading<F>(
+    answer: F,
+) -> impl Fn(Request<Incoming>, SocketAddr) -> Answering + Clone + Send + Sync
+where
+    F: Fn(Request<Incoming>, SocketAddr) -> Answering + Clone + Send + Sync,
+{
+    move |mut request, peer| {
+        let readers = request.extensions_mut().remove::<Readers>();
+        assert!(readers.is_some());
+        let answering = answer(request, peer);
+        Box::pin(async move { Ok(answering.await?.map(|body| body.read_by(readers.as_ref()))) })
+    }
+}
+
+/// An answer over HTTP/2 to a client that takes so much of it until it reads.
+async fn over_http2(bed: &Bed, window: u32) -> http::Response<Incoming> {
+    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(bed.connect().await));
+    let (mut sender, connection) = handshake.await.unwrap();
+    bed.tasks.spawn(async move { drop(connection.await) });
+    let request = Request::get("http://gw.example/mcp/billing");
+    let request = request.body(http_body_util::Empty::<Bytes>::new()).unwrap();
+    sender.send_request(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_window_that_stays_shut_loses_the_connection() {
+    let limits = Limits {
+        write_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let known = |_: Request<Incoming>, _: SocketAddr| -> Answering {
+        let body = AnswerBody::full(Bytes::from(vec![b'x'; 1 << 20]));
+        Box::pin(async { Ok(http::Response::new(Watched::known(body))) })
+    };
+    let bed = Bed::start(limits, None, reading(known)).await;
+    let answer = over_http2(&bed, 0).await;
+    let cut = timeout(Duration::from_secs(10), answer.into_body().collect()).await;
+    assert!(cut.expect("in time").is_err());
+
+    let ended = CancellationToken::new();
+    let bed = Bed::start(limits, None, reading(endless(ended.clone()))).await;
+    let _unread = over_http2(&bed, 70_000).await;
+    timeout(Duration::from_secs(10), ended.cancelled())
+        .await
+        .expect("the answer is let go");
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_is_not_the_clients_fault() {
+    let limits = Limits {
+        write_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (say, rest) = tokio::sync::watch::channel(None);
+    let bed = Bed::start(limits, None, reading(streaming(rest))).await;
+    let answer = over_http2(&bed, 1 << 20).await;
+    let mut reading = pin!(answer.into_body().collect());
+    let early = timeout(3 * limits.write_timeout, &mut reading).await;
+    assert!(early.is_err(), "it goes on");
+    say.send_replace(Some("last"));
+    assert_eq!(reading.await.unwrap().to_bytes(), "first last");
+}
