@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use gatewright_audit::{AuditSink as _, Change, Durability, Record, SegmentFiles, Stage};
-use gatewright_core::{Clock as _, ServerName, SystemClock, TenantId, Timestamp};
+use gatewright_core::{Clock as _, ServerName, Subject, SystemClock, TenantId, Timestamp};
 use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
@@ -222,6 +222,8 @@ fn unknown_issuer(tenant: &TenantView) -> Problem {
     let known: Vec<String> = tenant
         .issuers
         .iter()
+        .map(String::as_str)
+        .chain([Subject::LOCAL])
         .map(|issuer| format!("`{issuer}`"))
         .collect();
     let detail = format!(

@@ -233,6 +233,20 @@ pub fn miswired(layer: &'static str, missing: &'static str) -> Response<AnswerBo
     )
 }
 
+/// A challenge of the scheme `Bearer` (RFC 6750 §3) with these parameters, those without a value left out. What cannot stand
+/// between quotes is left out of the values, so that none breaks out of them.
+#[must_use]
+pub fn bearer_challenge(parameters: &[(&str, &str)]) -> Option<HeaderValue> {
+    let quotable = |c: &char| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~');
+    let written: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| (name, value.chars().filter(quotable).collect::<String>()))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!(r#"{name}="{value}""#))
+        .collect();
+    HeaderValue::try_from(format!("Bearer {}", written.join(", "))).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +273,18 @@ mod tests {
 
         assert!(AnswerBody::message(Bytes::from_static(b"{}"), &Limits::default()).is_err());
         assert!(AnswerBody::full(text).envelope().is_none());
+    }
+
+    #[test]
+    fn no_value_of_a_challenge_breaks_out_of_its_quotes() {
+        let parameters = [
+            ("error", "invalid_token"),
+            ("scope", ""),
+            ("error_description", "a\\\" b\r\n, error=\"x\u{e9}"),
+        ];
+        let challenge = bearer_challenge(&parameters).unwrap();
+        let expected = r#"Bearer error="invalid_token", error_description="a b, error=x""#;
+        assert_eq!(challenge, expected);
     }
 
     #[test]

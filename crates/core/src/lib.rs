@@ -55,7 +55,9 @@ mod secret;
 mod subjects;
 mod withdrawal;
 
-pub use answer::{AnswerBody, BoxError, Refused, Standing, json_rpc_refusal, miswired};
+pub use answer::{
+    AnswerBody, BoxError, Refused, Standing, bearer_challenge, json_rpc_refusal, miswired,
+};
 pub use authenticate::{
     AuthenticateError, Fault, Outcome, Rejection, Resolver, ResolverFn, authenticate, resolver_fn,
 };

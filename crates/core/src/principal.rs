@@ -10,6 +10,9 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The issuer of those who are known here only, by API keys: no tokens are of it, since it is no URL.
+    pub const LOCAL: &'static str = "local";
+
     /// A subject as its issuer names it (`iss` and `sub`, RFC 7519 §4.1).
     #[must_use]
     pub fn new(issuer: &str, id: &str) -> Self {

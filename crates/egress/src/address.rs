@@ -1,5 +1,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::{Host, Url};
+
+/// Whether a URL leads to this machine by its name: `localhost`, or a loopback address. Names under `localhost` do not count,
+/// for resolvers ask others about them.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// Whether an address is one of the public internet (IANA special-purpose address registries).
 ///
 /// IPv6 is decided by what is allowed: global unicast (`2000::/3`) without the ranges in it that are not. That

@@ -6,7 +6,7 @@ use std::{
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::address::is_global;
+use crate::address::{is_global, is_loopback};
 
 /// Who chose a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,11 +58,9 @@ impl Guard {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             Some(Host::Domain(_)) => None,
         };
-        let loopback = url.host_str() == Some("localhost")
-            || literal.is_some_and(|address| address.is_loopback());
         match url.scheme() {
             "https" => {}
-            "http" if self.development && loopback => {}
+            "http" if self.development && is_loopback(url) => {}
             _ => return Err(Forbidden::Scheme),
         }
         match literal {

@@ -24,7 +24,7 @@ mod connector;
 mod fetch;
 mod guard;
 
-pub use address::is_global;
+pub use address::{is_global, is_loopback};
 pub use connector::{ConnectError, Connector, GuardedTcp};
 pub use fetch::{Egress, EgressBuilder, FetchError, FetchLimits, Fetched};
 pub use guard::{Class, Forbidden, Guard};

@@ -54,6 +54,7 @@ fn known(organisation: &Organisation) -> Tenants {
                 .issuers
                 .iter()
                 .map(|issuer| issuer.issuer.clone())
+                .chain([Subject::LOCAL.to_owned()])
                 .collect(),
             disabled: users.chain(agents).cloned().collect(),
         };

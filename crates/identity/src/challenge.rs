@@ -1,7 +1,8 @@
 //! The answers to requests without a principal.
 
 use gatewright_core::{
-    AnswerBody, AuthenticateError, Fault, Refused, Rejection, Route, json_rpc_refusal, miswired,
+    AnswerBody, AuthenticateError, Fault, Refused, Rejection, Route, bearer_challenge,
+    json_rpc_refusal, miswired,
 };
 use gatewright_wire::code;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -88,26 +89,18 @@ fn challenge(
     route: &Route,
     problem: Option<(&'static str, &str)>,
 ) {
-    let mut value = format!(r#"Bearer resource_metadata="{}""#, route.metadata_url());
     // The scopes of a first token: nobody's first use depends on a step-up.
     let scopes = route.base_scopes().join(" ");
-    if !scopes.is_empty() {
-        value += &format!(r#", scope="{}""#, quotable(&scopes));
-    }
-    if let Some((error, description)) = problem {
-        let description = quotable(description);
-        value += &format!(r#", error="{error}", error_description="{description}""#);
-    }
-    if let Ok(value) = HeaderValue::from_str(&value) {
+    let (error, description) = problem.unwrap_or_default();
+    let value = bearer_challenge(&[
+        ("resource_metadata", route.metadata_url()),
+        ("scope", &scopes),
+        ("error", error),
+        ("error_description", description),
+    ]);
+    if let Some(value) = value {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
-}
-
-/// What may stand between quotes without escaping (RFC 6750 §3); the rest is left out.
-fn quotable(text: &str) -> String {
-    text.chars()
-        .filter(|c| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~'))
-        .collect()
 }
 
 #[cfg(test)]

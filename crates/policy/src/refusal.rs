@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, Call, CallKind, Challenge, Draft, ReferenceId, Refused, json_rpc_refusal,
+    AnswerBody, Call, CallKind, Challenge, Draft, ReferenceId, Refused, bearer_challenge,
+    json_rpc_refusal,
 };
 use gatewright_wire::{Era, Id, code, error_body};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -67,21 +68,12 @@ pub(crate) fn challenged(
         "a scope is missing",
         Some(&data(reference)),
     );
-    // RFC 6749 §3.3: what a scope may hold needs no escaping; anything else must not break out of the quotes.
-    let scopes = challenge.scopes.join(" ");
-    let scope: String = scopes
-        .chars()
-        .filter(|c| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~'))
-        .collect();
-    let metadata = call.route().metadata_url();
-    let scope = if scope.is_empty() {
-        scope
-    } else {
-        format!(r#", scope="{scope}""#)
-    };
-    let value =
-        format!(r#"Bearer error="insufficient_scope"{scope}, resource_metadata="{metadata}""#);
-    if let Ok(value) = HeaderValue::from_str(&value) {
+    let value = bearer_challenge(&[
+        ("error", "insufficient_scope"),
+        ("scope", &challenge.scopes.join(" ")),
+        ("resource_metadata", call.route().metadata_url()),
+    ]);
+    if let Some(value) = value {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
     answer

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatewright_core::{Clock as _, SystemClock};
-use gatewright_test_support::modern_request;
+use gatewright_test_support::{message, modern_request};
 use serde_json::{Value, json};
 
 use crate::{
@@ -97,6 +97,8 @@ async fn the_key_of_somebody_who_is_switched_off_is_refused() {
     assert_eq!(status(&bed, "one", &text).await, 401);
     bed.reload(&[], &organisation);
     assert_eq!(status(&bed, "one", &text).await, 200);
+    let subject = format!("\"subject\":\"{}|bot\"", bed.idp.issuer());
+    assert!(bed.closed_log().await.contains(&subject));
 }
 
 #[tokio::test]
@@ -115,4 +117,49 @@ async fn people_have_keys_only_where_their_tenant_says_so() {
     });
     let (refused, problem) = ask(&bed, "POST", "/tenants/default/keys", &form).await;
     assert_eq!(refused, 409, "{problem}");
+}
+
+#[tokio::test]
+async fn a_tenant_without_issuers_lives_by_its_keys_alone() {
+    let upstream = raw().await;
+    let url = upstream.url("/mcp");
+    let organisation = format!(
+        "[[tenants]]\nname = 'acme'\n[[tenants.servers]]\nname = 'one'\nurl = '{url}'\nera = 'modern'\n\
+         [[tenants.roles]]\nname = 'staff'\n[[tenants.roles.permissions]]\nservers = ['one']\ntools = ['echo']\n\
+         [[tenants.grants]]\nrole = 'staff'\nagent = 'bot'\n"
+    );
+    let bed = Bed::start(&[("one", url)], &organisation).await;
+    let url = format!("{}/t/acme/mcp/one", bed.base());
+    let call = async |text: &str| {
+        let params = json!({"name": "echo", "arguments": {}});
+        let request = modern_request(&url, Some(text), 7, "tools/call", params);
+        bed.client.send(request).await
+    };
+    let form = |holder: &str| {
+        json!({
+            "name": "x", "holder": holder, "servers": ["one"], "expires_at": "2100-01-01T00:00:00Z",
+        })
+    };
+    let keys = "/tenants/acme/keys";
+    let (made, key) = ask(&bed, "POST", keys, &form("agent:local|bot")).await;
+    assert_eq!(made, 201, "{key}");
+    let answer = call(key["key"].as_str().unwrap()).await;
+    assert!(message(&answer)["result"].is_object(), "{answer:?}");
+    let (_, other) = ask(&bed, "POST", keys, &form("agent:local|other")).await;
+    let answer = call(other["key"].as_str().unwrap()).await;
+    assert_eq!(
+        message(&answer)["error"]["code"],
+        4403,
+        "known, and may nothing"
+    );
+
+    // Nobody's token is taken there: neither that of another tenant's issuer, nor one that says it is local.
+    let foreign = bed.idp.token("bot", &url).sign();
+    let posing = bed.idp.token("bot", &url).claim("iss", "local").sign();
+    for token in [foreign, posing] {
+        assert_eq!(call(&token).await.status(), 401);
+    }
+    // A holder of an issuer that the tenant does not have is nobody of it.
+    let elsewhere = form(&format!("agent:{}|bot", bed.idp.issuer()));
+    assert_eq!(ask(&bed, "POST", keys, &elsewhere).await.0, 422);
 }

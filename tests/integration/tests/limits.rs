@@ -2,7 +2,7 @@
 
 use gatewright_test_support::{Answer, RawServer, message, modern_request};
 use http::header::RETRY_AFTER;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     admin::{raw, server},
@@ -44,7 +44,28 @@ async fn a_principal_that_asks_too_fast_is_told_when_to_come_back_and_others_are
         bed.call("one", &ben, "tools/call", params()).await.status(),
         200
     );
-    assert!(bed.closed_log().await.contains("rate-limited"));
+    // Who goes on all the same fills no log, and is named in it.
+    let mut refused = 1;
+    for _ in 0..50 {
+        let answer = bed.call("one", &ann, "tools/call", params()).await;
+        refused += u64::from(answer.status() == 429);
+    }
+    let user = format!("{}|ann", bed.idp.issuer());
+    let log = bed.closed_log().await;
+    let records: Vec<Value> = log
+        .lines()
+        .filter(|line| line.contains("rate-limited"))
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["record"].take())
+        .collect();
+    assert!(records.len() <= 4, "{records:?}");
+    assert!(
+        records.iter().all(|record| record["who"]["user"] == user),
+        "{records:?}"
+    );
+    let counted = records
+        .iter()
+        .map(|record| record["aggregate"]["count"].as_u64().unwrap_or(1));
+    assert_eq!(counted.sum::<u64>(), refused, "{records:?}");
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ impl Bed {
 }
 
 fn ann() -> CredentialOwner {
-    CredentialOwner::User(gatewright_core::Subject::new(ISSUER, "ann"))
+    CredentialOwner::User(Subject::new(ISSUER, "ann"))
 }
 
 #[tokio::test]

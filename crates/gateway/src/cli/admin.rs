@@ -153,7 +153,8 @@ pub(super) struct TenantArgs {
     /// The tenant
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(super) tenant: String,
-    /// The issuer whose tokens name the person or agent so; the tenant's only one if left out
+    /// The issuer whose tokens name the person or agent so, or `local` for who has API keys only; the tenant's only one, or
+    /// `local` where it has none, if left out
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 }
@@ -171,7 +172,7 @@ impl TenantArgs {
             .ok_or_else(|| format!("there is no tenant `{}`", self.tenant))?;
         match table::items(tenant, "issuers") {
             [only] => Ok(Subject::new(only.as_str().unwrap_or_default(), id)),
-            [] => Err("the tenant has no issuer, so nobody of it is known".into()),
+            [] => Ok(Subject::new(Subject::LOCAL, id)),
             several => {
                 let names: Vec<String> = several.iter().map(|name| format!("{name}")).collect();
                 let names = names.join(", ");

@@ -40,7 +40,7 @@ pub(super) struct ExplainArgs {
     /// In which tenant
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: String,
-    /// Whose tokens they have; may be left out where there is one issuer
+    /// Whose tokens they have, or `local` for who has API keys only; may be left out where there is at most one issuer
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// A group that they are in (of a delegation: the user); may be repeated
@@ -171,6 +171,7 @@ fn server<'a>(tenant: &'a Tenant, given: Option<&str>) -> Result<&'a Server, Exp
 fn issuer(tenant: &Tenant, given: Option<&str>) -> Result<String, ExplainError> {
     let known = || listed(tenant.issuers.iter().map(|issuer| issuer.issuer.as_str()));
     match (given, tenant.issuers.as_slice()) {
+        (Some(Subject::LOCAL), _) | (None, []) => Ok(Subject::LOCAL.to_owned()),
         (Some(given), all) if all.iter().any(|issuer| issuer.issuer == given) => {
             Ok(given.to_owned())
         }

@@ -1,7 +1,8 @@
 use std::fmt;
 
+use gatewright_egress::is_loopback;
 use gatewright_jose::{Algorithm, Expect, Profile};
-use url::{Host, Url};
+use url::Url;
 
 /// Why a text is no issuer identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,15 +152,6 @@ impl TrustedIssuer {
         let mut expect = Expect::new(&self.id, audience);
         expect.profile = self.profile;
         expect
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

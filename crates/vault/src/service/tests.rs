@@ -123,7 +123,7 @@ impl Case {
         let call = CallBody::parse(&route, &parts, self.body.into(), &Limits::default()).unwrap();
         let obligations = self.obligations;
         let engine = engine_fn(move |_, _| Decision::Allow {
-            policies: vec!["p".to_owned()],
+            policies: ["p".into()].into(),
             obligations: obligations.clone(),
             snapshot: SnapshotVersion::default(),
         });

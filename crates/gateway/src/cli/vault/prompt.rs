@@ -1,6 +1,6 @@
 //! A secret from whoever sits at the terminal, who does not see it there.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead, Read as _, Write as _};
 
 use gatewright_core::{Secret, SecretBytes};
 use rustix::{
@@ -40,7 +40,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 /// The line as it is typed, byte by byte; `None` if whoever types it gave up.
-fn line(input: impl io::Read) -> io::Result<Option<SecretBytes>> {
+fn line(input: impl BufRead) -> io::Result<Option<SecretBytes>> {
     // With all of its room at once: a buffer that grows leaves copies behind.
     let mut line = Vec::with_capacity(usize::try_from(LONGEST).unwrap_or(usize::MAX));
     for byte in input.take(LONGEST).bytes() {

@@ -234,6 +234,12 @@ impl<'t> Reader<'_, 't> {
             return None;
         }
         let issuer = self.issuer_of(item, form.issuer.as_deref(), issuers)?;
+        if key == "group" && issuer == Subject::LOCAL {
+            let what = "who is known by API keys is in no group";
+            let fix = "grant it to each `agent` or `user`, or name an issuer of tokens";
+            self.problems.add(item.at(&[key]), what, fix);
+            return None;
+        }
         Some(match key {
             "user" => Grantee::User(Subject::new(&issuer, name)),
             "group" => Grantee::Group(Group::new(&issuer, name)),

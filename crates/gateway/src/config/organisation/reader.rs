@@ -79,7 +79,7 @@ impl<'a, 't> Reader<'a, 't> {
         let people_keys: Option<Item<'_, '_, bool>> =
             table.take("api_keys_for_people", self.problems);
         let issuers = self.issuers(&mut table);
-        let servers = self.servers(&mut table, &issuers);
+        let servers = self.servers(&mut table);
         let users = self.users(&mut table, &issuers);
         let agents = self.agents(&mut table, &issuers);
         let (access, engine) = self.access(&id, &mut table, &issuers, &servers);
@@ -230,7 +230,7 @@ impl<'a, 't> Reader<'a, 't> {
         Some(Subject::new(&issuer, id))
     }
 
-    /// The issuer that an entry names, or the only one there is.
+    /// The issuer that an entry names, or the only one there is. Where there is none, people and agents have API keys.
     pub(super) fn issuer_of<T>(
         &mut self,
         item: &Item<'_, 't, T>,
@@ -245,28 +245,20 @@ impl<'a, 't> Reader<'a, 't> {
                 .join(", ")
         };
         match (given, issuers) {
+            (Some(Subject::LOCAL), _) | (None, []) => Some(Subject::LOCAL.to_owned()),
             (Some(given), _) if issuers.iter().any(|issuer| issuer.issuer == given) => {
                 Some(given.to_owned())
             }
             (Some(given), _) => {
                 let what = format!("the issuer `{given}` is not defined");
                 let fix = format!(
-                    "use an issuer of this tenant ({}), letter by letter",
+                    "use an issuer of this tenant ({}), letter by letter, or `local` for who has API keys only",
                     known()
                 );
                 self.problems.add(item.at(&["issuer"]), what, fix);
                 None
             }
             (None, [only]) => Some(only.issuer.clone()),
-            (None, []) => {
-                let fix = "add `[[issuers]]` with `issuer = \"https://…\"`";
-                self.problems.add(
-                    item.at(&[]),
-                    "there is no issuer whose tokens could name this",
-                    fix,
-                );
-                None
-            }
             (None, _) => {
                 let what = "there is more than one issuer, and names belong to one";
                 self.problems.add(

@@ -5,7 +5,7 @@ use gatewright_policy_cedar::ToolFacts;
 use gatewright_upstream::Timeouts;
 
 use super::{
-    Issuer, Server,
+    Server,
     forms::{FactsForm, ServerForm},
     millis,
     reader::Reader,
@@ -13,17 +13,9 @@ use super::{
 use crate::config::document::{Item, Table};
 
 impl<'t> Reader<'_, 't> {
-    pub(super) fn servers(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<Server> {
+    pub(super) fn servers(&mut self, table: &mut Table<'_, 't>) -> Vec<Server> {
         let mut servers: Vec<Server> = Vec::new();
         for item in table.list::<ServerForm>("servers", self.problems) {
-            if issuers.is_empty() && servers.is_empty() {
-                let fix = "add `[[issuers]]` with `issuer = \"https://…\"`";
-                self.problems.add(
-                    item.at(&[]),
-                    "there is a server and nobody whose tokens it takes",
-                    fix,
-                );
-            }
             let reach = self.reach(&item);
             let credential = self.credential(&item);
             let name = match ServerName::new(&item.value.name) {

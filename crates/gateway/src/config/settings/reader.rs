@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
+use gatewright_egress::is_loopback;
 use gatewright_guard::Rate;
 use http::uri::Authority;
 use ipnet::IpNet;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tracing_subscriber::EnvFilter;
-use url::{Host, Url};
+use url::Url;
 
 use super::{CallLimits, Limits, LogFormat, Logging, MasterKey, Outbound, Settings, Tls, shown};
 use crate::config::document::{Item, Problems, Table};
@@ -416,14 +417,5 @@ impl<'t> Reader<'_, 't> {
     /// A path of the file, which is relative to it.
     fn beside(&self, path: impl AsRef<Path>) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
