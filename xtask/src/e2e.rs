@@ -14,21 +14,22 @@ pub(crate) mod prerequisites;
 pub(crate) mod process;
 mod scenarios;
 mod servers;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::{Value, json};
 
 use self::gateway::Gateway;
 use self::log::Log;
 use self::peers::Peers;
 use self::process::free_port;
 use self::scenarios::Client;
-use self::servers::{FILES, Reach, SERVERS, Server, WORKBENCH};
+use self::servers::{FILES, Reach, SERVERS, WORKBENCH};
+use self::tokens::{Tokens, label, token};
 use crate::Counted;
 use crate::cargo::{self, Metadata};
 
@@ -167,37 +168,21 @@ fn play(
     let ports = (free_port()?, free_port()?);
     let gateway = Gateway::configure(program, folder, ports, &issuer, &reached, &keepers)?;
     let started = gateway.start(peers, folder)?;
-    let tokens = tokens(peers, &issuer, &gateway, folder)?;
+    let tokens = tokens::tokens(peers, &issuer, &gateway, folder)?;
     let mut secrets = tokens.clone();
 
-    // How often the visitor makes the call that it may make.
-    let mut allowed: BTreeMap<&str, usize> = BTreeMap::new();
-    for &client in Client::ALL {
-        for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
-            let scenario = format!("{} to {}", client.name(), server.name);
-            if selected(options, &scenario) {
-                let url = gateway.route(server.name);
-                let bridge = peers.bridge(&url, folder)?;
-                let plan = scenarios::plan(client, server, &url, &tokens, &bridge)?;
-                let output = process::ask(peers.client(client), &plan, folder, &scenario);
-                tally.note_output(&scenario, &output);
-                *allowed.entry(server.name).or_default() += 1;
-            }
-        }
-    }
-    for server in [&WORKBENCH, &FILES] {
-        let scenario = format!("inspector to {}", server.name);
-        if selected(options, &scenario) {
-            let url = gateway.route(server.name);
-            let plan = scenarios::inspector_plan(peers, server, &url, &tokens, folder)?;
-            let output = process::ask(peers.inspector(), &plan, folder, &scenario);
-            tally.note_output(&scenario, &output);
-            // Once in each era.
-            *allowed.entry(server.name).or_default() += if server.legacy_only { 1 } else { 2 };
-        }
-    }
+    let bed = Bed {
+        options,
+        peers,
+        folder,
+        gateway: &gateway,
+        tokens: &tokens,
+    };
+    let mut allowed = BTreeMap::new();
+    bed.clients(tally, &mut allowed)?;
+    bed.inspector(tally, &mut allowed)?;
     if selected(options, "raw HTTP") {
-        let plan = raw_plan(&issuer, &gateway, &tokens)?;
+        let plan = scenarios::raw_plan(&issuer, &gateway, &tokens)?;
         let output = process::ask(peers.raw_client(), &plan, folder, "raw-http");
         tally.note_output("raw HTTP", &output);
     }
@@ -209,33 +194,94 @@ fn play(
     gateway.keep_metrics(folder)?;
 
     let drained = started.terminate();
-    let log = Log::new(&gateway, folder);
-    for (check, outcome) in [
-        ("drains on SIGTERM and ends with 0", drained),
+    tally.note(
+        "gateway",
+        "drains on SIGTERM and ends with 0",
+        failure(&drained).as_deref(),
+    );
+    // Of a part of the scenarios, a part would be missing.
+    let whole = options.only.is_none().then_some(&allowed);
+    look_back(&Log::new(&gateway, folder), &secrets, whole, tally);
+    Ok(())
+}
+
+/// How often visitors have made the call that they may make, by server.
+type Allowed = BTreeMap<&'static str, usize>;
+
+/// Everything that runs.
+struct Bed<'a> {
+    options: &'a Options,
+    peers: &'a Peers,
+    folder: &'a Path,
+    gateway: &'a Gateway,
+    tokens: &'a Tokens,
+}
+
+impl Bed<'_> {
+    fn clients(&self, tally: &mut Tally, allowed: &mut Allowed) -> Result<()> {
+        for &client in Client::ALL {
+            for server in SERVERS.iter().filter(|server| client.can_reach(server)) {
+                let scenario = format!("{} to {}", client.name(), server.name);
+                if selected(self.options, &scenario) {
+                    let url = self.gateway.route(server.name);
+                    let bridge = self.peers.bridge(&url, self.folder)?;
+                    let plan = scenarios::plan(client, server, &url, self.tokens, &bridge)?;
+                    let program = self.peers.client(client);
+                    let output = process::ask(program, &plan, self.folder, &scenario);
+                    tally.note_output(&scenario, &output);
+                    *allowed.entry(server.name).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn inspector(&self, tally: &mut Tally, allowed: &mut Allowed) -> Result<()> {
+        for server in [&WORKBENCH, &FILES] {
+            let scenario = format!("inspector to {}", server.name);
+            if selected(self.options, &scenario) {
+                let url = self.gateway.route(server.name);
+                let Self {
+                    peers,
+                    folder,
+                    tokens,
+                    ..
+                } = self;
+                let plan = scenarios::inspector_plan(peers, server, &url, tokens, folder)?;
+                let output = process::ask(peers.inspector(), &plan, folder, &scenario);
+                tally.note_output(&scenario, &output);
+                // Once in each era.
+                *allowed.entry(server.name).or_default() += if server.legacy_only { 1 } else { 2 };
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the gateway has left behind; of a whole run also that nothing is missing.
+fn look_back(log: &Log<'_>, secrets: &Tokens, whole: Option<&Allowed>, tally: &mut Tally) {
+    let mut found = vec![
         ("the log verifies", log.verifies()),
         (
             "no secret is in logs, data or metrics",
-            log.has_no_secret(&secrets),
+            log.has_no_secret(secrets),
         ),
-    ] {
-        tally.note("gateway", check, failure(&outcome).as_deref());
-    }
-    // Of a part of the scenarios, a part would be missing.
-    if options.only.is_none() {
-        for (check, outcome) in [
+    ];
+    if let Some(allowed) = whole {
+        found.extend([
             ("the log holds what happened", log.holds_what_happened()),
-            ("the log holds every call", log.holds_every_call(&allowed)),
+            ("the log holds every call", log.holds_every_call(allowed)),
             ("the log holds every change", log.holds_changes()),
             (
                 "what a server says of its key is redacted",
                 log.keeps_what_servers_say(),
             ),
             ("a change of the log is found", log.change_is_found()),
-        ] {
-            tally.note("gateway", check, failure(&outcome).as_deref());
-        }
+        ]);
     }
-    Ok(())
+    for (check, outcome) in found {
+        tally.note("gateway", check, failure(&outcome).as_deref());
+    }
 }
 
 fn selected(options: &Options, scenario: &str) -> bool {
@@ -247,64 +293,4 @@ fn selected(options: &Options, scenario: &str) -> bool {
 
 fn failure(outcome: &Result<()>) -> Option<String> {
     outcome.as_ref().err().map(|error| format!("{error:#}"))
-}
-
-/// Tokens by label, as `login.py` returns them.
-type Tokens = BTreeMap<String, String>;
-
-/// Logs people and machines in at the provider: per server a member, a visitor and an ID token, and agents
-/// on their own and for these.
-fn tokens(peers: &Peers, issuer: &str, gateway: &Gateway, folder: &Path) -> Result<Tokens> {
-    let mut wanted = serde_json::Map::new();
-    for server in SERVERS {
-        let resource = gateway.route(server.name);
-        for (role, user) in [("member", "alice"), ("visitor", "guest")] {
-            wanted.insert(
-                label(server, role),
-                json!({"user": user, "resource": resource}),
-            );
-        }
-        let id_token = json!({"user": "alice", "resource": resource, "id_token": true});
-        wanted.insert(label(server, "id"), id_token);
-    }
-    let resource = gateway.route(WORKBENCH.name);
-    wanted.insert(
-        "robot".to_owned(),
-        json!({"robot": true, "resource": resource}),
-    );
-    for (agent, person) in [("for_member", "member"), ("for_visitor", "visitor")] {
-        let act_for = label(&WORKBENCH, person);
-        wanted.insert(
-            agent.to_owned(),
-            json!({"act_for": act_for, "resource": resource}),
-        );
-    }
-    wanted.extend(credentials::wanted(gateway));
-    let request = json!({"issuer": issuer, "wanted": wanted});
-    let output = process::ask(peers.login(), &request, folder, "login")
-        .context("the login at the provider failed")?;
-    serde_json::from_str(&output).context("the login script printed something else than tokens")
-}
-
-fn label(server: &Server, role: &str) -> String {
-    format!("{} {role}", server.name)
-}
-
-fn token<'a>(tokens: &'a Tokens, label: &str) -> Result<&'a str> {
-    match tokens.get(label) {
-        Some(token) => Ok(token),
-        None => bail!("no token for `{label}`"),
-    }
-}
-
-/// What `raw_http.py` takes.
-fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
-    Ok(json!({
-        "url": gateway.route(WORKBENCH.name),
-        "issuer": issuer,
-        "member": token(tokens, &label(&WORKBENCH, "member"))?,
-        "robot": token(tokens, "robot")?,
-        "for_member": token(tokens, "for_member")?,
-        "for_visitor": token(tokens, "for_visitor")?,
-    }))
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::gateway::Gateway;
 use super::peers::Peers;
-use super::servers::{Call, Program, SERVERS, Server};
+use super::servers::{Call, Program, SERVERS, Server, WORKBENCH};
 use super::{Tokens, label, token};
 
 const MODERN: &str = "2026-07-28";
@@ -169,6 +170,18 @@ pub(super) fn inspector_plan(
         "command": peers.inspector_command(),
         "eras": eras,
         "home": folder.join("inspector"),
+    }))
+}
+
+/// What `raw_http.py` takes.
+pub(super) fn raw_plan(issuer: &str, gateway: &Gateway, tokens: &Tokens) -> Result<Value> {
+    Ok(json!({
+        "url": gateway.route(WORKBENCH.name),
+        "issuer": issuer,
+        "member": token(tokens, &label(&WORKBENCH, "member"))?,
+        "robot": token(tokens, "robot")?,
+        "for_member": token(tokens, "for_member")?,
+        "for_visitor": token(tokens, "for_visitor")?,
     }))
 }
 
