@@ -1,4 +1,4 @@
-mod answer;
+pub(crate) mod answer;
 mod explain;
 mod moment;
 

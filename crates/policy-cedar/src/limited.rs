@@ -24,6 +24,11 @@ impl<K: Eq + Hash, V> Limited<K, V> {
         self.map.get(key)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.map.clear();
     }

@@ -1,6 +1,7 @@
 //! The body of an answer as it leaves.
 
 use std::{
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -13,8 +14,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::reading::{Readers, Reading};
 use crate::metrics::Counted;
 
-/// The largest piece where the client's reading is watched: what has been handed out is out of sight.
-const PIECE: usize = 64 << 10;
+/// The largest piece where the client's reading is watched: whoever takes one within the time is reading.
+const PIECE: usize = 16 << 10;
 
 /// An answer's body that is counted while it is under way, and that is ended if it would stand otherwise.
 pub(crate) struct Watched {
@@ -66,8 +67,7 @@ impl Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.rest.is_empty() {
-            let piece = self.rest.split_to(self.rest.len().min(PIECE));
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.rest)))));
         }
         // What is there goes out first; a stream that waits is one that may end.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
@@ -101,12 +101,11 @@ impl Body for Watched {
         };
         reading.clients_turn();
         let frame = match frame.into_data() {
-            Ok(mut data) if data.len() > PIECE => {
-                let piece = data.split_to(PIECE);
+            Ok(mut data) => {
+                let piece = data.split_to(data.len().min(PIECE));
                 this.rest = data;
-                Frame::data(piece)
+                Frame::data(reading.piece(piece))
             }
-            Ok(data) => Frame::data(data),
             Err(trailers) => trailers,
         };
         Poll::Ready(Some(Ok(frame)))

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -47,6 +48,15 @@ impl Readers {
         reading
     }
 
+    /// The piece, of which it is the client's turn until the last byte has left: the connection lets go of it then, and
+    /// of the body already when it has the last piece.
+    pub(super) fn piece(&self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Piece {
+            bytes,
+            _reading: self.answer(),
+        })
+    }
+
     /// Ends when a client has taken nothing of an answer for so long.
     pub(super) async fn stalled(&self, patience: Duration) {
         loop {
@@ -77,6 +87,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// See [`Readers::piece`].
+    pub(super) fn piece(&self, bytes: Bytes) -> Bytes {
+        self.readers.piece(bytes)
+    }
+
     /// A piece was handed out.
     pub(super) fn clients_turn(&self) {
         self.readers.state().since.insert(self.key, Instant::now());
@@ -92,6 +107,17 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.our_turn();
+    }
+}
+
+struct Piece {
+    bytes: Bytes,
+    _reading: Reading,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -132,5 +158,19 @@ mod tests {
         drop(other);
         let gone = timeout(2 * PATIENCE, readers.stalled(PATIENCE)).await;
         assert!(gone.is_err(), "what has ended is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_is_waited_for_until_all_of_it_has_left() {
+        let readers = Readers::default();
+        let mut piece = readers.piece(Bytes::from_static(b"answer"));
+        let first = piece.split_to(1);
+        drop(first);
+        let began = Instant::now();
+        readers.stalled(PATIENCE).await;
+        assert_eq!(began.elapsed(), PATIENCE);
+        drop(piece);
+        let left = timeout(2 * PATIENCE, readers.stalled(PATIENCE)).await;
+        assert!(left.is_err());
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many answers all views keep together.
-const ANSWERS: usize = 500_000;
+pub(crate) const ANSWERS: usize = 500_000;
 /// Answers about longer ids are not kept, in bytes: callers and servers choose them.
 const LONGEST_KEPT: usize = 256;
 

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     compile::Source,
+    engine::answer::ANSWERS,
     files::{self, PolicyFile},
     index::Index,
     names::{self, Kind},
@@ -309,12 +310,15 @@ async fn answers_that_the_call_or_the_moment_can_change_are_not_kept() {
 async fn answers_are_forgotten_before_there_are_too_many() {
     let engine = ann_may(&json!([{"servers": ["billing"], "tools": ["t*"]}]));
     let ann = ann().await;
-    engine.answers.store(usize::MAX, Ordering::Relaxed);
-    for _ in 0..2 {
-        assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
-        assert!(!allows(&engine, &ann, &tool("no", "{}")).await);
-    }
-    assert!(kept(&engine) < 4);
+    let views = || crate::read(&engine.views).len();
+    assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
+    assert_eq!((kept(&engine), views()), (2, 1));
+    engine.answers.store(ANSWERS, Ordering::Relaxed);
+    assert!(allows(&engine, &ann, &tool("t2", "{}")).await);
+    assert!(kept(&engine) < 3, "counted anew");
+    assert_eq!(views(), 0, "who was known is not any more");
+    assert!(!allows(&engine, &ann, &tool("no", "{}")).await);
+    assert!(allows(&engine, &ann, &tool("t1", "{}")).await);
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::{convert::Infallible, pin::pin};
 use bytes::Bytes;
 use gatewright_core::AnswerBody;
 use http_body_util::{BodyExt as _, StreamBody};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsConnector;
 
 use super::*;
@@ -386,15 +389,15 @@ where
 }
 
 /// An answer over HTTP/2 to a client that takes so much of it until it reads.
-async fn over_http2(bed: &Bed, window: u32) -> http::Response<Incoming> {
+async fn over_http2(bed: &Bed, window: u32) -> (http::Response<Incoming>, JoinHandle<()>) {
     let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(window)
         .handshake(TokioIo::new(bed.connect().await));
     let (mut sender, connection) = handshake.await.unwrap();
-    bed.tasks.spawn(async move { drop(connection.await) });
+    let connection = bed.tasks.spawn(async move { drop(connection.await) });
     let request = Request::get("http://gw.example/mcp/billing");
     let request = request.body(http_body_util::Empty::<Bytes>::new()).unwrap();
-    sender.send_request(request).await.unwrap()
+    (sender.send_request(request).await.unwrap(), connection)
 }
 
 #[tokio::test]
@@ -408,13 +411,25 @@ async fn a_window_that_stays_shut_loses_the_connection() {
         Box::pin(async { Ok(http::Response::new(Watched::known(body))) })
     };
     let bed = Bed::start(limits, None, reading(known)).await;
-    let answer = over_http2(&bed, 0).await;
+    let (answer, _) = over_http2(&bed, 0).await;
     let cut = timeout(Duration::from_secs(10), answer.into_body().collect()).await;
     assert!(cut.expect("in time").is_err());
 
+    // Its last piece is handed over, and all but a byte of it stays.
+    let small = |_: Request<Incoming>, _: SocketAddr| -> Answering {
+        let body = AnswerBody::full(Bytes::from(vec![b'x'; 1 << 10]));
+        Box::pin(async { Ok(http::Response::new(Watched::known(body))) })
+    };
+    let bed = Bed::start(limits, None, reading(small)).await;
+    let (_unread, connection) = over_http2(&bed, 1).await;
+    timeout(Duration::from_secs(10), connection)
+        .await
+        .expect("in time")
+        .unwrap();
+
     let ended = CancellationToken::new();
     let bed = Bed::start(limits, None, reading(endless(ended.clone()))).await;
-    let _unread = over_http2(&bed, 70_000).await;
+    let (_unread, _) = over_http2(&bed, 70_000).await;
     timeout(Duration::from_secs(10), ended.cancelled())
         .await
         .expect("the answer is let go");
@@ -428,7 +443,7 @@ async fn a_server_that_is_silent_is_not_the_clients_fault() {
     };
     let (say, rest) = tokio::sync::watch::channel(None);
     let bed = Bed::start(limits, None, reading(streaming(rest))).await;
-    let answer = over_http2(&bed, 1 << 20).await;
+    let (answer, _) = over_http2(&bed, 1 << 20).await;
     let mut reading = pin!(answer.into_body().collect());
     let early = timeout(3 * limits.write_timeout, &mut reading).await;
     assert!(early.is_err(), "it goes on");
