@@ -3,8 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,22 +14,29 @@ use crate::{
     record::{Caller, Counted},
 };
 
+mod network;
+
+use self::network::Network;
+
 /// After this long what was counted is written, and the first few are written one by one again.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// So many of one kind from one network, or of one caller, are written one by one.
 const FIRST: u64 = 3;
 /// So many of one tenant are, from all networks together, and of all callers together.
 const FIRST_OF_TENANT: u32 = 30;
-/// Networks are told apart until there are so many kinds.
+/// Networks are told apart until a tenant has so many kinds.
 const MOST_OF_NOBODY: usize = 128;
-/// Callers are told apart until there are so many kinds. None is made up: each has a good credential.
+/// Callers are told apart until a tenant has so many kinds. None is made up: each has a good credential.
 const MOST_OF_CALLERS: usize = 1_024;
+/// After so many kinds of one caller or network its servers are counted together, so that none takes the room of the
+/// others: what is left is one kind for each code of a refusal.
+const MOST_OF_ONE: usize = 4;
 
-/// What is counted together.
+/// What is counted together, of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    tenant: TenantId,
-    server: ServerName,
+    /// `None`: of several servers.
+    server: Option<ServerName>,
     refused: Option<(&'static str, &'static str)>,
     whose: Whose,
 }
@@ -46,14 +51,14 @@ enum Whose {
     Others,
 }
 
-/// Where a request came from, coarse enough that one owner is one network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4([u8; 3]),
-    V6([u16; 4]),
-    Unknown,
-    /// Networks beyond those that are told apart.
-    Others,
+impl Whose {
+    /// What stands for those of its sort that are not told apart.
+    fn others(&self) -> Self {
+        match self {
+            Self::Nobody(_) => Self::Nobody(Network::Others),
+            Self::Caller(_) | Self::Others => Self::Others,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -68,8 +73,46 @@ struct Count {
 #[derive(Debug, Default)]
 struct State {
     began: Option<Timestamp>,
+    /// Apart, so that no tenant's flood hides the callers of another.
+    tenants: HashMap<TenantId, OfTenant>,
+}
+
+#[derive(Debug, Default)]
+struct OfTenant {
     counts: HashMap<Key, Count>,
-    written: HashMap<TenantId, u32>,
+    /// How many kinds each has that name a server.
+    kinds: HashMap<Whose, usize>,
+    written: u32,
+}
+
+impl OfTenant {
+    /// What a request is counted as: its own kind while there is room for it.
+    fn place(&mut self, own: Key, most: usize) -> Key {
+        if self.counts.contains_key(&own) {
+            return own;
+        }
+        let kinds = self.kinds.get(&own.whose).copied().unwrap_or_default();
+        let kind = if kinds < MOST_OF_ONE {
+            own.clone()
+        } else {
+            let server = None;
+            Key {
+                server,
+                ..own.clone()
+            }
+        };
+        if self.counts.contains_key(&kind) {
+            return kind;
+        }
+        if self.counts.len() >= most {
+            let whose = own.whose.others();
+            return Key { whose, ..own };
+        }
+        if kind.server.is_some() {
+            self.kinds.insert(own.whose, kinds + 1);
+        }
+        kind
+    }
 }
 
 /// Counts requests, and hands the counts to the sink in time.
@@ -91,7 +134,7 @@ impl<S: AuditSink> Tally<S> {
 
     /// Whether this request is to be written by itself; otherwise it is counted.
     pub(crate) fn is_among_first(&self, draft: &Draft, now: Timestamp) -> bool {
-        let Some((mut key, caller)) = draft.read(|fields| {
+        let Some((tenant, own, caller)) = draft.read(|fields| {
             let route = fields.route.as_ref()?;
             let refused = fields.refusal.as_ref().map(|refusal| refusal.refused);
             let caller = Caller::of(fields);
@@ -101,43 +144,34 @@ impl<S: AuditSink> Tally<S> {
                 None => Whose::Nobody(Network::of(fields.peer.map(|peer| peer.ip()))),
             };
             let key = Key {
-                tenant: route.tenant().clone(),
-                server: route.server().clone(),
+                server: Some(route.server().clone()),
                 refused: refused.map(|refused| (refused.layer, refused.code)),
                 whose,
             };
-            Some((key, caller))
+            Some((route.tenant().clone(), key, caller))
         }) else {
             return true;
         };
         self.flush(now);
-        let (state, most, others) = match &caller {
-            Some(_) => (&self.of_callers, MOST_OF_CALLERS, Whose::Others),
-            None => {
-                let others = Whose::Nobody(Network::Others);
-                (&self.of_nobody, MOST_OF_NOBODY, others)
-            }
+        let (state, most) = match &caller {
+            Some(_) => (&self.of_callers, MOST_OF_CALLERS),
+            None => (&self.of_nobody, MOST_OF_NOBODY),
         };
         let mut state = lock(state);
-        let told_apart = state.counts.len() < most || state.counts.contains_key(&key);
-        if !told_apart {
-            key.whose = others;
-        }
         state.began.get_or_insert(now);
-        let written = state.written.entry(key.tenant.clone()).or_default();
-        let room = *written < FIRST_OF_TENANT;
-        let written_before = *written;
-        let tenant = key.tenant.clone();
-        let count = state.counts.entry(key).or_insert(Count {
-            caller: caller.filter(|_| told_apart),
+        let of_tenant = state.tenants.entry(tenant).or_default();
+        let key = of_tenant.place(own, most);
+        let caller = caller.filter(|_| key.whose != Whose::Others);
+        let count = of_tenant.counts.entry(key).or_insert(Count {
+            caller,
             seen: 0,
             counted: 0,
             since: now,
             last: now,
         });
         count.seen += 1;
-        if room && count.seen <= FIRST {
-            state.written.insert(tenant, written_before + 1);
+        if of_tenant.written < FIRST_OF_TENANT && count.seen <= FIRST {
+            of_tenant.written += 1;
             return true;
         }
         if count.counted == 0 {
@@ -152,17 +186,19 @@ impl<S: AuditSink> Tally<S> {
         for state in [&self.of_nobody, &self.of_callers] {
             let mut state = lock(state);
             if state.began.is_some_and(&due) {
-                let State { counts, .. } = std::mem::take(&mut *state);
+                let State { tenants, .. } = std::mem::take(&mut *state);
                 drop(state);
-                self.write(counts, now);
+                for (tenant, OfTenant { counts, .. }) in tenants {
+                    self.write(&tenant, counts, now);
+                }
             }
         }
     }
 
-    fn write(&self, counts: HashMap<Key, Count>, now: Timestamp) {
+    fn write(&self, tenant: &TenantId, counts: HashMap<Key, Count>, now: Timestamp) {
         for (key, count) in counts.into_iter().filter(|(_, count)| count.counted > 0) {
             let counted = Counted {
-                tenant: key.tenant,
+                tenant: tenant.clone(),
                 server: key.server,
                 refused: key.refused.map(|(layer, code)| Refused { layer, code }),
                 caller: count.caller,
@@ -195,55 +231,5 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Network {
-    fn of(peer: Option<IpAddr>) -> Self {
-        match peer.map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(ip)) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            Some(IpAddr::V6(ip)) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Self::V6([a, b, c, d])
-            }
-            None => Self::Unknown,
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
-            Self::V6([a, b, c, d]) => {
-                let ip = std::net::Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0);
-                write!(f, "{ip}/64")
-            }
-            Self::Unknown => f.write_str("unknown"),
-            Self::Others => f.write_str("others"),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use gatewright_core::ReferenceId;
-
-    use super::*;
-    use crate::testing::{Memory, route, start};
-
-    #[test]
-    fn a_clock_that_is_set_back_holds_no_counts_back() {
-        let memory = Arc::new(Memory::default());
-        let tally = Tally::new(Arc::clone(&memory));
-        let draft = Draft::new(ReferenceId::random(), start());
-        draft.fill(|fields| fields.route = Some(route()));
-        for _ in 0..=FIRST {
-            tally.is_among_first(&draft, start());
-        }
-        tally.flush(start());
-        assert!(memory.kinds().is_empty());
-        tally.flush(Timestamp::from_millis(start().millis() - 3_600_000));
-        assert_eq!(memory.json()[0]["aggregate"]["count"], 1);
-    }
-}
+mod tests;

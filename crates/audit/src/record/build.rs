@@ -19,7 +19,8 @@ use crate::{chain::Digest, text::bounded};
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     pub(crate) tenant: TenantId,
-    pub(crate) server: ServerName,
+    /// `None`: of several servers.
+    pub(crate) server: Option<ServerName>,
     pub(crate) refused: Option<Refused>,
     /// Whose they are, where that is known.
     pub(crate) caller: Option<Caller>,
@@ -166,7 +167,7 @@ impl Record {
     /// Requests that were counted.
     pub(crate) fn aggregate(counted: Counted, time: Timestamp) -> Self {
         let mut record = Self::bare(RecordKind::Aggregate, counted.tenant, time);
-        record.server = Some(counted.server);
+        record.server = counted.server;
         record.refusal = counted.refused.map(|refused| {
             RefusalRecord::of(&DraftRefusal {
                 refused,

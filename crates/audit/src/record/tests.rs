@@ -98,7 +98,7 @@ fn the_forms_of_the_logs_own_records() {
     let of_writer = |kind| Record::of_writer(kind, tenant(), "local", start());
     let counted = Counted {
         tenant: tenant(),
-        server: ServerName::new("billing").unwrap(),
+        server: ServerName::new("billing").ok(),
         refused: Some(Refused {
             layer: "identity",
             code: "expired",

@@ -415,7 +415,7 @@ async fn the_reserve_is_given_up_for_calls_and_not_for_nobody() {
 
     let counted = crate::record::Counted {
         tenant: TenantId::default(),
-        server: gatewright_core::ServerName::new("billing").unwrap(),
+        server: gatewright_core::ServerName::new("billing").ok(),
         refused: None,
         caller: None,
         from: Some("others".to_owned()),

@@ -1,0 +1,131 @@
+use gatewright_core::{ReferenceId, Route, Subject};
+use serde_json::Value;
+
+use super::*;
+use crate::testing::{Memory, route, route_of, start};
+
+#[test]
+fn a_clock_that_is_set_back_holds_no_counts_back() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    let draft = Draft::new(ReferenceId::random(), start());
+    draft.fill(|fields| fields.route = Some(route()));
+    for _ in 0..=FIRST {
+        tally.is_among_first(&draft, start());
+    }
+    tally.flush(start());
+    assert!(memory.kinds().is_empty());
+    tally.flush(Timestamp::from_millis(start().millis() - 3_600_000));
+    assert_eq!(memory.json()[0]["aggregate"]["count"], 1);
+}
+
+const DISABLED: Refused = Refused {
+    layer: "identity",
+    code: "disabled",
+};
+
+/// A refusal of a subject that is switched off.
+fn of_subject(route: Route, name: &str) -> Draft {
+    let draft = Draft::new(ReferenceId::random(), start());
+    draft.fill(|fields| {
+        fields.route = Some(route);
+        fields.subject = Some(Subject::new("https://idp.example", name));
+    });
+    draft.refuse(DISABLED, None);
+    draft
+}
+
+fn route_to(server: usize) -> Route {
+    Route::single(&format!("s{server}"), "https://api.example.com/mcp").unwrap()
+}
+
+/// How many requests of each subject are counted by name.
+fn named(memory: &Memory, subject: &str) -> u64 {
+    let records = memory.json();
+    let of = records
+        .iter()
+        .filter(|record| record["subject"] == format!("https://idp.example|{subject}"));
+    of.filter_map(|record| record["aggregate"]["count"].as_u64())
+        .sum()
+}
+
+fn total(memory: &Memory) -> u64 {
+    let records = memory.json();
+    let counts = records
+        .iter()
+        .map(|record: &Value| record["aggregate"]["count"].as_u64());
+    counts.map(Option::unwrap).sum()
+}
+
+#[test]
+fn the_callers_of_one_tenant_do_not_hide_those_of_another() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    let mut written = 0;
+    let mut count = |draft: &Draft| {
+        written += u64::from(tally.is_among_first(draft, start()));
+    };
+    for number in 0..=MOST_OF_CALLERS {
+        count(&of_subject(route_of("acme"), &format!("flood{number}")));
+    }
+    for _ in 0..10 {
+        count(&of_subject(route_of("globex"), "ann"));
+    }
+    tally.flush_all(start());
+    assert_eq!(named(&memory, "ann"), 7);
+    assert_eq!(total(&memory) + written, MOST_OF_CALLERS as u64 + 11);
+}
+
+#[test]
+fn the_networks_at_one_tenant_do_not_hide_those_at_another() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    let count = |tenant: &str, a: u8, b: u8| {
+        let draft = Draft::new(ReferenceId::random(), start());
+        draft.fill(|fields| {
+            fields.route = Some(route_of(tenant));
+            fields.peer = Some(([198, a, b, 1], 9).into());
+        });
+        tally.is_among_first(&draft, start());
+    };
+    for number in 0..=255 {
+        count("acme", 0, number);
+    }
+    for _ in 0..10 {
+        count("globex", 51, 100);
+    }
+    tally.flush_all(start());
+    let records = memory.json();
+    let of = records.iter().find(|record| record["tenant"] == "globex");
+    let of = &of.unwrap()["aggregate"];
+    assert_eq!(
+        (&of["from"], &of["count"]),
+        (&"198.51.100.0/24".into(), &7.into())
+    );
+}
+
+#[test]
+fn one_caller_at_many_servers_does_not_hide_another() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    let servers = MOST_OF_CALLERS + 100;
+    let mut written = 0;
+    for server in 0..servers {
+        let draft = of_subject(route_to(server), "flood");
+        written += u64::from(tally.is_among_first(&draft, start()));
+    }
+    for _ in 0..40 {
+        let draft = of_subject(route(), "ann");
+        written += u64::from(tally.is_among_first(&draft, start()));
+    }
+    tally.flush_all(start());
+    assert!(named(&memory, "ann") > 0);
+    assert_eq!(total(&memory) + written, servers as u64 + 40);
+    // All of the one caller's are still counted by name and with the code, those of the later servers together.
+    let records = memory.json();
+    let together = records.iter().find(|record| record["server"].is_null());
+    let together = together.unwrap();
+    assert_eq!(together["subject"], "https://idp.example|flood");
+    assert_eq!(together["refusal"]["code"], "disabled");
+    assert!(records.len() <= MOST_OF_ONE + 2, "{records:?}");
+}
