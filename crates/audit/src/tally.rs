@@ -45,10 +45,10 @@ struct Key {
 enum Whose {
     /// Of nobody, from a network.
     Nobody(Network),
-    /// Of the caller with this key.
-    Caller(String),
-    /// Of callers beyond those that are told apart.
-    Others,
+    /// Of the principal with this key, or of those beyond the ones that are told apart.
+    Principal(Option<String>),
+    /// Of this subject, which is switched off, or of those beyond the ones that are told apart.
+    Subject(Option<String>),
 }
 
 impl Whose {
@@ -56,7 +56,17 @@ impl Whose {
     fn others(&self) -> Self {
         match self {
             Self::Nobody(_) => Self::Nobody(Network::Others),
-            Self::Caller(_) | Self::Others => Self::Others,
+            Self::Principal(_) => Self::Principal(None),
+            Self::Subject(_) => Self::Subject(None),
+        }
+    }
+
+    /// The network of the peers, or what stands for those who are not told apart.
+    fn from(&self) -> Option<String> {
+        match self {
+            Self::Nobody(network) => Some(network.to_string()),
+            Self::Principal(None) | Self::Subject(None) => Some(Network::Others.to_string()),
+            Self::Principal(Some(_)) | Self::Subject(Some(_)) => None,
         }
     }
 }
@@ -139,8 +149,8 @@ impl<S: AuditSink> Tally<S> {
             let refused = fields.refusal.as_ref().map(|refusal| refusal.refused);
             let caller = Caller::of(fields);
             let whose = match &caller {
-                Some(Caller::Principal(principal)) => Whose::Caller(principal.key()),
-                Some(Caller::Subject(subject)) => Whose::Caller(subject.to_string()),
+                Some(Caller::Principal(principal)) => Whose::Principal(Some(principal.key())),
+                Some(Caller::Subject(subject)) => Whose::Subject(Some(subject.to_string())),
                 None => Whose::Nobody(Network::of(fields.peer.map(|peer| peer.ip()))),
             };
             let key = Key {
@@ -161,7 +171,7 @@ impl<S: AuditSink> Tally<S> {
         state.began.get_or_insert(now);
         let of_tenant = state.tenants.entry(tenant).or_default();
         let key = of_tenant.place(own, most);
-        let caller = caller.filter(|_| key.whose != Whose::Others);
+        let caller = caller.filter(|_| key.whose.from().is_none());
         let count = of_tenant.counts.entry(key).or_insert(Count {
             caller,
             seen: 0,
@@ -202,11 +212,8 @@ impl<S: AuditSink> Tally<S> {
                 server: key.server,
                 refused: key.refused.map(|(layer, code)| Refused { layer, code }),
                 caller: count.caller,
-                from: match key.whose {
-                    Whose::Nobody(network) => Some(network.to_string()),
-                    Whose::Others => Some(Network::Others.to_string()),
-                    Whose::Caller(_) => None,
-                },
+                anonymous: !matches!(key.whose, Whose::Principal(_)),
+                from: key.whose.from(),
                 count: count.counted,
                 since: count.since,
                 last: count.last,

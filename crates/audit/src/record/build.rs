@@ -22,6 +22,8 @@ pub(crate) struct Counted {
     /// `None`: of several servers.
     pub(crate) server: Option<ServerName>,
     pub(crate) refused: Option<Refused>,
+    /// Whether they are of nobody who may call, so that they are the first to go where space is short.
+    pub(crate) anonymous: bool,
     /// Whose they are, where that is known.
     pub(crate) caller: Option<Caller>,
     /// Otherwise the network of the peers, or what stands for all of them.
@@ -175,7 +177,7 @@ impl Record {
                 repeats: true,
             })
         });
-        record.anonymous = !matches!(counted.caller, Some(Caller::Principal(_)));
+        record.anonymous = counted.anonymous;
         if let Some(caller) = &counted.caller {
             record = record.of_caller(caller);
         }

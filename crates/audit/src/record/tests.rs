@@ -103,6 +103,7 @@ fn the_forms_of_the_logs_own_records() {
             layer: "identity",
             code: "expired",
         }),
+        anonymous: true,
         caller: None,
         from: Some("192.0.2.0/24".to_owned()),
         count: 9_997,

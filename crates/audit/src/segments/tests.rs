@@ -417,6 +417,7 @@ async fn the_reserve_is_given_up_for_calls_and_not_for_nobody() {
         tenant: TenantId::default(),
         server: gatewright_core::ServerName::new("billing").ok(),
         refused: None,
+        anonymous: true,
         caller: None,
         from: Some("others".to_owned()),
         count: 5,

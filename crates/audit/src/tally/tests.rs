@@ -1,8 +1,8 @@
-use gatewright_core::{ReferenceId, Route, Subject};
+use gatewright_core::{Identity, Party, ReferenceId, Route, Subject};
 use serde_json::Value;
 
 use super::*;
-use crate::testing::{Memory, route, route_of, start};
+use crate::testing::{Memory, principal, route, route_of, start};
 
 #[test]
 fn a_clock_that_is_set_back_holds_no_counts_back() {
@@ -128,4 +128,38 @@ fn one_caller_at_many_servers_does_not_hide_another() {
     assert_eq!(together["subject"], "https://idp.example|flood");
     assert_eq!(together["refusal"]["code"], "disabled");
     assert!(records.len() <= MOST_OF_ONE + 2, "{records:?}");
+}
+
+#[tokio::test]
+async fn principals_that_are_not_told_apart_are_not_taken_for_nobody() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    for number in 0..MOST_OF_CALLERS {
+        tally.is_among_first(&of_subject(route(), &format!("s{number}")), start());
+    }
+    let ann = Identity::user(Party::new(Subject::new("https://idp.example", "ann")));
+    let ann = principal(&route(), ann).await;
+    let refused = Draft::new(ReferenceId::random(), start());
+    refused.fill(|fields| {
+        fields.route = Some(route());
+        fields.principal = Some(ann);
+    });
+    refused.refuse_too_much(DISABLED, None);
+    for _ in 0..5 {
+        tally.is_among_first(&refused, start());
+    }
+    // The same refusal, of somebody who is switched off: a count of its own.
+    tally.is_among_first(&of_subject(route(), "later"), start());
+    tally.flush_all(start());
+    let records = memory.records.lock().unwrap();
+    let mut others = Vec::new();
+    for (record, _) in records.iter() {
+        let json: Value = serde_json::from_str(&record.to_json()).unwrap();
+        let aggregate = &json["aggregate"];
+        if aggregate["from"] == "others" {
+            others.push((record.is_anonymous(), aggregate["count"].as_u64().unwrap()));
+        }
+    }
+    others.sort_unstable();
+    assert_eq!(others, [(false, 5), (true, 1)]);
 }
