@@ -2,7 +2,7 @@
 //! (invariant 13).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use crate::{
 
 mod network;
 
-use self::network::Network;
+use self::network::{Network, Networks};
 
 /// After this long what was counted is written, and the first few are written one by one again.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -24,6 +24,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const FIRST: u64 = 3;
 /// So many of one tenant are, from all networks together, and of all callers together.
 const FIRST_OF_TENANT: u32 = 30;
+/// So many callers of one tenant have the first refusal of each code written, however many others were: it says from
+/// where, and which request it was.
+const MOST_MET: usize = 256;
 /// Networks are told apart until a tenant has so many kinds.
 const MOST_OF_NOBODY: usize = 128;
 /// Callers are told apart until a tenant has so many kinds. None is made up: each has a good credential.
@@ -32,12 +35,15 @@ const MOST_OF_CALLERS: usize = 1_024;
 /// others: what is left is one kind for each code of a refusal.
 const MOST_OF_ONE: usize = 4;
 
+/// Layer and code of a refusal.
+type Code = (&'static str, &'static str);
+
 /// What is counted together, of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     /// `None`: of several servers.
     server: Option<ServerName>,
-    refused: Option<(&'static str, &'static str)>,
+    refused: Option<Code>,
     whose: Whose,
 }
 
@@ -74,6 +80,8 @@ impl Whose {
 #[derive(Debug)]
 struct Count {
     caller: Option<Caller>,
+    /// Where a caller's counted requests came from.
+    networks: Networks,
     seen: u64,
     counted: u64,
     since: Timestamp,
@@ -92,6 +100,8 @@ struct OfTenant {
     counts: HashMap<Key, Count>,
     /// How many kinds each has that name a server.
     kinds: HashMap<Whose, usize>,
+    /// The callers and codes of which the first was written.
+    met: HashSet<(Whose, Option<Code>)>,
     written: u32,
 }
 
@@ -123,6 +133,11 @@ impl OfTenant {
         }
         kind
     }
+
+    /// Whether this is a caller's first with its code.
+    fn meets(&mut self, own: &Key) -> bool {
+        self.met.len() < MOST_MET && self.met.insert((own.whose.clone(), own.refused))
+    }
 }
 
 /// Counts requests, and hands the counts to the sink in time.
@@ -144,21 +159,22 @@ impl<S: AuditSink> Tally<S> {
 
     /// Whether this request is to be written by itself; otherwise it is counted.
     pub(crate) fn is_among_first(&self, draft: &Draft, now: Timestamp) -> bool {
-        let Some((tenant, own, caller)) = draft.read(|fields| {
+        let Some((tenant, own, caller, network)) = draft.read(|fields| {
             let route = fields.route.as_ref()?;
             let refused = fields.refusal.as_ref().map(|refusal| refusal.refused);
             let caller = Caller::of(fields);
+            let network = Network::of(fields.peer.map(|peer| peer.ip()));
             let whose = match &caller {
                 Some(Caller::Principal(principal)) => Whose::Principal(Some(principal.key())),
                 Some(Caller::Subject(subject)) => Whose::Subject(Some(subject.to_string())),
-                None => Whose::Nobody(Network::of(fields.peer.map(|peer| peer.ip()))),
+                None => Whose::Nobody(network),
             };
             let key = Key {
                 server: Some(route.server().clone()),
                 refused: refused.map(|refused| (refused.layer, refused.code)),
                 whose,
             };
-            Some((route.tenant().clone(), key, caller))
+            Some((route.tenant().clone(), key, caller, network))
         }) else {
             return true;
         };
@@ -170,22 +186,31 @@ impl<S: AuditSink> Tally<S> {
         let mut state = lock(state);
         state.began.get_or_insert(now);
         let of_tenant = state.tenants.entry(tenant).or_default();
+        let is_known = caller.is_some();
+        let met = is_known && of_tenant.meets(&own);
         let key = of_tenant.place(own, most);
         let caller = caller.filter(|_| key.whose.from().is_none());
         let count = of_tenant.counts.entry(key).or_insert(Count {
             caller,
+            networks: Networks::default(),
             seen: 0,
             counted: 0,
             since: now,
             last: now,
         });
         count.seen += 1;
+        if met {
+            return true;
+        }
         if of_tenant.written < FIRST_OF_TENANT && count.seen <= FIRST {
             of_tenant.written += 1;
             return true;
         }
         if count.counted == 0 {
             count.since = now;
+        }
+        if is_known {
+            count.networks.add(network);
         }
         count.counted += 1;
         count.last = now;
@@ -214,6 +239,8 @@ impl<S: AuditSink> Tally<S> {
                 caller: count.caller,
                 anonymous: !matches!(key.whose, Whose::Principal(_)),
                 from: key.whose.from(),
+                networks: count.networks.to_strings(),
+                elsewhere: count.networks.elsewhere(),
                 count: count.counted,
                 since: count.since,
                 last: count.last,

@@ -28,6 +28,10 @@ pub(crate) struct Counted {
     pub(crate) caller: Option<Caller>,
     /// Otherwise the network of the peers, or what stands for all of them.
     pub(crate) from: Option<String>,
+    /// The first few networks of a caller's.
+    pub(crate) networks: Vec<String>,
+    /// How many of a caller's came from other networks.
+    pub(crate) elsewhere: u64,
     pub(crate) count: u64,
     pub(crate) since: Timestamp,
     pub(crate) last: Timestamp,
@@ -184,6 +188,8 @@ impl Record {
         record.aggregate = Some(AggregateRecord {
             count: counted.count,
             from: counted.from,
+            networks: counted.networks,
+            elsewhere: Some(counted.elsewhere).filter(|elsewhere| *elsewhere > 0),
             since_ms: counted.since.millis(),
             last_ms: counted.last.millis(),
         });

@@ -106,6 +106,8 @@ fn the_forms_of_the_logs_own_records() {
         anonymous: true,
         caller: None,
         from: Some("192.0.2.0/24".to_owned()),
+        networks: Vec::new(),
+        elsewhere: 0,
         count: 9_997,
         since: start(),
         last: after(900),

@@ -420,6 +420,8 @@ async fn the_reserve_is_given_up_for_calls_and_not_for_nobody() {
         anonymous: true,
         caller: None,
         from: Some("others".to_owned()),
+        networks: Vec::new(),
+        elsewhere: 0,
         count: 5,
         since: start(),
         last: start(),

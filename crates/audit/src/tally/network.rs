@@ -44,3 +44,36 @@ impl fmt::Display for Network {
         }
     }
 }
+
+/// So many networks of one count are named.
+const MOST_NAMED: usize = 8;
+
+/// The networks that counted requests of a caller came from.
+#[derive(Debug, Default)]
+pub(super) struct Networks {
+    named: Vec<Network>,
+    elsewhere: u64,
+}
+
+impl Networks {
+    /// Notes one request.
+    pub(super) fn add(&mut self, network: Network) {
+        if self.named.contains(&network) {
+            return;
+        }
+        if self.named.len() < MOST_NAMED {
+            self.named.push(network);
+        } else {
+            self.elsewhere += 1;
+        }
+    }
+
+    pub(super) fn to_strings(&self) -> Vec<String> {
+        self.named.iter().map(Network::to_string).collect()
+    }
+
+    /// How many requests came from networks that are not named.
+    pub(super) const fn elsewhere(&self) -> u64 {
+        self.elsewhere
+    }
+}

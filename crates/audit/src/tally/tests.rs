@@ -163,3 +163,37 @@ async fn principals_that_are_not_told_apart_are_not_taken_for_nobody() {
     others.sort_unstable();
     assert_eq!(others, [(false, 5), (true, 1)]);
 }
+
+#[test]
+fn the_first_of_each_caller_and_code_is_written_however_many_others_were() {
+    let memory = Arc::new(Memory::default());
+    let tally = Tally::new(Arc::clone(&memory));
+    let is_written = |draft: &Draft| tally.is_among_first(draft, start());
+    let flood = |number: usize| of_subject(route(), &format!("flood{number}"));
+    // Three of each, so that what all callers share is used up.
+    for number in 0..MOST_MET - 2 {
+        assert!(is_written(&flood(number)));
+        is_written(&flood(number));
+        is_written(&flood(number));
+    }
+    let ann = of_subject(route(), "ann");
+    assert!(is_written(&ann));
+    assert!(!is_written(&ann));
+    // Another server is nothing new, another code is.
+    assert!(!is_written(&of_subject(route_to(1), "ann")));
+    let other = Refused {
+        layer: "identity",
+        code: "expired",
+    };
+    let draft = Draft::new(ReferenceId::random(), start());
+    draft.fill(|fields| {
+        fields.route = Some(route());
+        fields.subject = Some(Subject::new("https://idp.example", "ann"));
+    });
+    draft.refuse(other, None);
+    assert!(is_written(&draft));
+    assert!(!is_written(&draft));
+    // Bounded, for each tenant.
+    assert!(!is_written(&of_subject(route(), "one-too-many")));
+    assert!(is_written(&of_subject(route_of("globex"), "ben")));
+}
