@@ -2,9 +2,7 @@
 //! (invariant 13).
 
 use std::{
-    collections::HashMap,
-    fmt,
-    net::IpAddr,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,23 +14,36 @@ use crate::{
     record::{Caller, Counted},
 };
 
+mod network;
+
+use self::network::{Network, Networks};
+
 /// After this long what was counted is written, and the first few are written one by one again.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// So many of one kind from one network, or of one caller, are written one by one.
 const FIRST: u64 = 3;
 /// So many of one tenant are, from all networks together, and of all callers together.
 const FIRST_OF_TENANT: u32 = 30;
-/// Networks are told apart until there are so many kinds.
+/// So many callers of one tenant have the first refusal of each code written, however many others were: it says from
+/// where, and which request it was.
+const MOST_MET: usize = 256;
+/// Networks are told apart until a tenant has so many kinds.
 const MOST_OF_NOBODY: usize = 128;
-/// Callers are told apart until there are so many kinds. None is made up: each has a good credential.
+/// Callers are told apart until a tenant has so many kinds. None is made up: each has a good credential.
 const MOST_OF_CALLERS: usize = 1_024;
+/// After so many kinds of one caller or network its servers are counted together, so that none takes the room of the
+/// others: what is left is one kind for each code of a refusal.
+const MOST_OF_ONE: usize = 4;
 
-/// What is counted together.
+/// Layer and code of a refusal.
+type Code = (&'static str, &'static str);
+
+/// What is counted together, of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    tenant: TenantId,
-    server: ServerName,
-    refused: Option<(&'static str, &'static str)>,
+    /// `None`: of several servers.
+    server: Option<ServerName>,
+    refused: Option<Code>,
     whose: Whose,
 }
 
@@ -40,25 +51,37 @@ struct Key {
 enum Whose {
     /// Of nobody, from a network.
     Nobody(Network),
-    /// Of the caller with this key.
-    Caller(String),
-    /// Of callers beyond those that are told apart.
-    Others,
+    /// Of the principal with this key, or of those beyond the ones that are told apart.
+    Principal(Option<String>),
+    /// Of this subject, which is switched off, or of those beyond the ones that are told apart.
+    Subject(Option<String>),
 }
 
-/// Where a request came from, coarse enough that one owner is one network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4([u8; 3]),
-    V6([u16; 4]),
-    Unknown,
-    /// Networks beyond those that are told apart.
-    Others,
+impl Whose {
+    /// What stands for those of its sort that are not told apart.
+    fn others(&self) -> Self {
+        match self {
+            Self::Nobody(_) => Self::Nobody(Network::Others),
+            Self::Principal(_) => Self::Principal(None),
+            Self::Subject(_) => Self::Subject(None),
+        }
+    }
+
+    /// The network of the peers, or what stands for those who are not told apart.
+    fn from(&self) -> Option<String> {
+        match self {
+            Self::Nobody(network) => Some(network.to_string()),
+            Self::Principal(None) | Self::Subject(None) => Some(Network::Others.to_string()),
+            Self::Principal(Some(_)) | Self::Subject(Some(_)) => None,
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Count {
     caller: Option<Caller>,
+    /// Where a caller's counted requests came from.
+    networks: Networks,
     seen: u64,
     counted: u64,
     since: Timestamp,
@@ -68,8 +91,53 @@ struct Count {
 #[derive(Debug, Default)]
 struct State {
     began: Option<Timestamp>,
+    /// Apart, so that no tenant's flood hides the callers of another.
+    tenants: HashMap<TenantId, OfTenant>,
+}
+
+#[derive(Debug, Default)]
+struct OfTenant {
     counts: HashMap<Key, Count>,
-    written: HashMap<TenantId, u32>,
+    /// How many kinds each has that name a server.
+    kinds: HashMap<Whose, usize>,
+    /// The callers and codes of which the first was written.
+    met: HashSet<(Whose, Option<Code>)>,
+    written: u32,
+}
+
+impl OfTenant {
+    /// What a request is counted as: its own kind while there is room for it.
+    fn place(&mut self, own: Key, most: usize) -> Key {
+        if self.counts.contains_key(&own) {
+            return own;
+        }
+        let kinds = self.kinds.get(&own.whose).copied().unwrap_or_default();
+        let kind = if kinds < MOST_OF_ONE {
+            own.clone()
+        } else {
+            let server = None;
+            Key {
+                server,
+                ..own.clone()
+            }
+        };
+        if self.counts.contains_key(&kind) {
+            return kind;
+        }
+        if self.counts.len() >= most {
+            let whose = own.whose.others();
+            return Key { whose, ..own };
+        }
+        if kind.server.is_some() {
+            self.kinds.insert(own.whose, kinds + 1);
+        }
+        kind
+    }
+
+    /// Whether this is a caller's first with its code.
+    fn meets(&mut self, own: &Key) -> bool {
+        self.met.len() < MOST_MET && self.met.insert((own.whose.clone(), own.refused))
+    }
 }
 
 /// Counts requests, and hands the counts to the sink in time.
@@ -91,57 +159,58 @@ impl<S: AuditSink> Tally<S> {
 
     /// Whether this request is to be written by itself; otherwise it is counted.
     pub(crate) fn is_among_first(&self, draft: &Draft, now: Timestamp) -> bool {
-        let Some((mut key, caller)) = draft.read(|fields| {
+        let Some((tenant, own, caller, network)) = draft.read(|fields| {
             let route = fields.route.as_ref()?;
             let refused = fields.refusal.as_ref().map(|refusal| refusal.refused);
             let caller = Caller::of(fields);
+            let network = Network::of(fields.peer.map(|peer| peer.ip()));
             let whose = match &caller {
-                Some(Caller::Principal(principal)) => Whose::Caller(principal.key()),
-                Some(Caller::Subject(subject)) => Whose::Caller(subject.to_string()),
-                None => Whose::Nobody(Network::of(fields.peer.map(|peer| peer.ip()))),
+                Some(Caller::Principal(principal)) => Whose::Principal(Some(principal.key())),
+                Some(Caller::Subject(subject)) => Whose::Subject(Some(subject.to_string())),
+                None => Whose::Nobody(network),
             };
             let key = Key {
-                tenant: route.tenant().clone(),
-                server: route.server().clone(),
+                server: Some(route.server().clone()),
                 refused: refused.map(|refused| (refused.layer, refused.code)),
                 whose,
             };
-            Some((key, caller))
+            Some((route.tenant().clone(), key, caller, network))
         }) else {
             return true;
         };
         self.flush(now);
-        let (state, most, others) = match &caller {
-            Some(_) => (&self.of_callers, MOST_OF_CALLERS, Whose::Others),
-            None => {
-                let others = Whose::Nobody(Network::Others);
-                (&self.of_nobody, MOST_OF_NOBODY, others)
-            }
+        let (state, most) = match &caller {
+            Some(_) => (&self.of_callers, MOST_OF_CALLERS),
+            None => (&self.of_nobody, MOST_OF_NOBODY),
         };
         let mut state = lock(state);
-        let told_apart = state.counts.len() < most || state.counts.contains_key(&key);
-        if !told_apart {
-            key.whose = others;
-        }
         state.began.get_or_insert(now);
-        let written = state.written.entry(key.tenant.clone()).or_default();
-        let room = *written < FIRST_OF_TENANT;
-        let written_before = *written;
-        let tenant = key.tenant.clone();
-        let count = state.counts.entry(key).or_insert(Count {
-            caller: caller.filter(|_| told_apart),
+        let of_tenant = state.tenants.entry(tenant).or_default();
+        let is_known = caller.is_some();
+        let met = is_known && of_tenant.meets(&own);
+        let key = of_tenant.place(own, most);
+        let caller = caller.filter(|_| key.whose.from().is_none());
+        let count = of_tenant.counts.entry(key).or_insert(Count {
+            caller,
+            networks: Networks::default(),
             seen: 0,
             counted: 0,
             since: now,
             last: now,
         });
         count.seen += 1;
-        if room && count.seen <= FIRST {
-            state.written.insert(tenant, written_before + 1);
+        if met {
+            return true;
+        }
+        if of_tenant.written < FIRST_OF_TENANT && count.seen <= FIRST {
+            of_tenant.written += 1;
             return true;
         }
         if count.counted == 0 {
             count.since = now;
+        }
+        if is_known {
+            count.networks.add(network);
         }
         count.counted += 1;
         count.last = now;
@@ -152,25 +221,26 @@ impl<S: AuditSink> Tally<S> {
         for state in [&self.of_nobody, &self.of_callers] {
             let mut state = lock(state);
             if state.began.is_some_and(&due) {
-                let State { counts, .. } = std::mem::take(&mut *state);
+                let State { tenants, .. } = std::mem::take(&mut *state);
                 drop(state);
-                self.write(counts, now);
+                for (tenant, OfTenant { counts, .. }) in tenants {
+                    self.write(&tenant, counts, now);
+                }
             }
         }
     }
 
-    fn write(&self, counts: HashMap<Key, Count>, now: Timestamp) {
+    fn write(&self, tenant: &TenantId, counts: HashMap<Key, Count>, now: Timestamp) {
         for (key, count) in counts.into_iter().filter(|(_, count)| count.counted > 0) {
             let counted = Counted {
-                tenant: key.tenant,
+                tenant: tenant.clone(),
                 server: key.server,
                 refused: key.refused.map(|(layer, code)| Refused { layer, code }),
                 caller: count.caller,
-                from: match key.whose {
-                    Whose::Nobody(network) => Some(network.to_string()),
-                    Whose::Others => Some(Network::Others.to_string()),
-                    Whose::Caller(_) => None,
-                },
+                anonymous: !matches!(key.whose, Whose::Principal(_)),
+                from: key.whose.from(),
+                networks: count.networks.to_strings(),
+                elsewhere: count.networks.elsewhere(),
                 count: count.counted,
                 since: count.since,
                 last: count.last,
@@ -195,55 +265,5 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Network {
-    fn of(peer: Option<IpAddr>) -> Self {
-        match peer.map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(ip)) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            Some(IpAddr::V6(ip)) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Self::V6([a, b, c, d])
-            }
-            None => Self::Unknown,
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
-            Self::V6([a, b, c, d]) => {
-                let ip = std::net::Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0);
-                write!(f, "{ip}/64")
-            }
-            Self::Unknown => f.write_str("unknown"),
-            Self::Others => f.write_str("others"),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use gatewright_core::ReferenceId;
-
-    use super::*;
-    use crate::testing::{Memory, route, start};
-
-    #[test]
-    fn a_clock_that_is_set_back_holds_no_counts_back() {
-        let memory = Arc::new(Memory::default());
-        let tally = Tally::new(Arc::clone(&memory));
-        let draft = Draft::new(ReferenceId::random(), start());
-        draft.fill(|fields| fields.route = Some(route()));
-        for _ in 0..=FIRST {
-            tally.is_among_first(&draft, start());
-        }
-        tally.flush(start());
-        assert!(memory.kinds().is_empty());
-        tally.flush(Timestamp::from_millis(start().millis() - 3_600_000));
-        assert_eq!(memory.json()[0]["aggregate"]["count"], 1);
-    }
-}
+mod tests;

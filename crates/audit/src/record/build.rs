@@ -19,12 +19,19 @@ use crate::{chain::Digest, text::bounded};
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     pub(crate) tenant: TenantId,
-    pub(crate) server: ServerName,
+    /// `None`: of several servers.
+    pub(crate) server: Option<ServerName>,
     pub(crate) refused: Option<Refused>,
+    /// Whether they are of nobody who may call, so that they are the first to go where space is short.
+    pub(crate) anonymous: bool,
     /// Whose they are, where that is known.
     pub(crate) caller: Option<Caller>,
     /// Otherwise the network of the peers, or what stands for all of them.
     pub(crate) from: Option<String>,
+    /// The first few networks of a caller's.
+    pub(crate) networks: Vec<String>,
+    /// How many of a caller's came from other networks.
+    pub(crate) elsewhere: u64,
     pub(crate) count: u64,
     pub(crate) since: Timestamp,
     pub(crate) last: Timestamp,
@@ -166,7 +173,7 @@ impl Record {
     /// Requests that were counted.
     pub(crate) fn aggregate(counted: Counted, time: Timestamp) -> Self {
         let mut record = Self::bare(RecordKind::Aggregate, counted.tenant, time);
-        record.server = Some(counted.server);
+        record.server = counted.server;
         record.refusal = counted.refused.map(|refused| {
             RefusalRecord::of(&DraftRefusal {
                 refused,
@@ -174,13 +181,15 @@ impl Record {
                 repeats: true,
             })
         });
-        record.anonymous = !matches!(counted.caller, Some(Caller::Principal(_)));
+        record.anonymous = counted.anonymous;
         if let Some(caller) = &counted.caller {
             record = record.of_caller(caller);
         }
         record.aggregate = Some(AggregateRecord {
             count: counted.count,
             from: counted.from,
+            networks: counted.networks,
+            elsewhere: Some(counted.elsewhere).filter(|elsewhere| *elsewhere > 0),
             since_ms: counted.since.millis(),
             last_ms: counted.last.millis(),
         });

@@ -226,6 +226,10 @@ pub(crate) struct AggregateRecord {
     pub(crate) count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) networks: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) elsewhere: Option<u64>,
     pub(crate) since_ms: i64,
     pub(crate) last_ms: i64,
 }

@@ -98,13 +98,16 @@ fn the_forms_of_the_logs_own_records() {
     let of_writer = |kind| Record::of_writer(kind, tenant(), "local", start());
     let counted = Counted {
         tenant: tenant(),
-        server: ServerName::new("billing").unwrap(),
+        server: ServerName::new("billing").ok(),
         refused: Some(Refused {
             layer: "identity",
             code: "expired",
         }),
+        anonymous: true,
         caller: None,
         from: Some("192.0.2.0/24".to_owned()),
+        networks: Vec::new(),
+        elsewhere: 0,
         count: 9_997,
         since: start(),
         last: after(900),

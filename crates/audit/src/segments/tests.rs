@@ -415,10 +415,13 @@ async fn the_reserve_is_given_up_for_calls_and_not_for_nobody() {
 
     let counted = crate::record::Counted {
         tenant: TenantId::default(),
-        server: gatewright_core::ServerName::new("billing").unwrap(),
+        server: gatewright_core::ServerName::new("billing").ok(),
         refused: None,
+        anonymous: true,
         caller: None,
         from: Some("others".to_owned()),
+        networks: Vec::new(),
+        elsewhere: 0,
         count: 5,
         since: start(),
         last: start(),

@@ -494,7 +494,14 @@ async fn of_somebody_who_is_switched_off_the_log_says_who_it_was_and_counts() {
             .all(|subject| subject == "https://idp.example|ann"),
         "{records:?}"
     );
-    assert_eq!(records[3]["aggregate"]["count"], 47);
+    let aggregate = &records[3]["aggregate"];
+    assert_eq!(aggregate["count"], 47);
+    // From where: eight networks by name, and how many requests came from others.
+    let networks: Vec<_> = (3..11)
+        .map(|number| format!("198.51.{number}.0/24"))
+        .collect();
+    assert_eq!(aggregate["networks"], json!(networks));
+    assert_eq!(aggregate["elsewhere"], 39);
 }
 
 #[tokio::test]
