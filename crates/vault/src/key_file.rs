@@ -1,9 +1,9 @@
 //! Keys in files that nobody else can read, in a directory of their own that backups leave out.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,16 @@ pub enum OpenKeyError {
     /// Others may read it.
     #[error("others may read `{}`: take that right from them, as `chmod go= {}` does", .0.display(), .0.display())]
     Exposed(PathBuf),
+    /// It belongs to somebody else.
+    #[error("`{}` belongs to the user {owner}, and this process is {us}: give it to that one, as `chown {us} {}` does", path.display(), path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
+    },
     /// It is no key.
     #[error("`{}` holds {found} bytes and not {wanted}: put the right file in its place", path.display())]
     Length {
@@ -65,7 +75,7 @@ fn private_dir_with(
     match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => above.take(missing + 1).try_for_each(sync).map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            only_ours(dir, &fs::metadata(dir).map_err(failed)?.permissions())
+            only_ours(dir, &fs::metadata(dir).map_err(failed)?)
         }
         Err(error) => Err(failed(error)),
     }
@@ -100,7 +110,7 @@ pub(crate) fn read(dir: &Path, name: &str, length: usize) -> Result<SecretBytes,
         path: path.clone(),
         source,
     };
-    only_ours(&path, &fs::metadata(&path).map_err(failed)?.permissions())?;
+    only_ours(&path, &fs::metadata(&path).map_err(failed)?)?;
     let bytes = SecretBytes::new(fs::read(&path).map_err(failed)?);
     let found = bytes.expose().len();
     if found != length {
@@ -171,8 +181,20 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(if here { Path::new(".") } else { dir })?.sync_all()
 }
 
-fn only_ours(path: &Path, permissions: &Permissions) -> Result<(), OpenKeyError> {
-    if permissions.mode() & 0o077 != 0 {
+fn only_ours(path: &Path, found: &Metadata) -> Result<(), OpenKeyError> {
+    owned_by(rustix::process::geteuid().as_raw(), path, found)
+}
+
+/// Whoever owns a file can read and replace it, whatever its mode is.
+fn owned_by(us: u32, path: &Path, found: &Metadata) -> Result<(), OpenKeyError> {
+    if found.uid() != us {
+        return Err(OpenKeyError::Foreign {
+            path: path.to_owned(),
+            owner: found.uid(),
+            us,
+        });
+    }
+    if found.mode() & 0o077 != 0 {
         return Err(OpenKeyError::Exposed(path.to_owned()));
     }
     Ok(())
@@ -180,6 +202,8 @@ fn only_ours(path: &Path, permissions: &Permissions) -> Result<(), OpenKeyError>
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     #[test]
@@ -267,5 +291,18 @@ mod tests {
         create(&keys, "seal.key", &other).unwrap_err();
         assert!(key == read(&keys, "seal.key", 32).unwrap());
         assert_eq!(fs::read_dir(&keys).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_key_of_somebody_elses_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        open_or_create(&keys, "seal.key", 32).unwrap();
+        for path in [keys.join("seal.key"), keys] {
+            let found = fs::metadata(&path).unwrap();
+            owned_by(found.uid(), &path, &found).unwrap();
+            let refused = owned_by(found.uid() + 1, &path, &found).unwrap_err();
+            assert!(matches!(refused, OpenKeyError::Foreign { .. }), "{refused}");
+        }
     }
 }

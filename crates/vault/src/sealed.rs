@@ -141,6 +141,12 @@ impl SealedVault {
         &self.0.tasks
     }
 
+    /// Takes out of the memory what nobody used for a while. To be called every so often: where nothing is asked, nothing
+    /// is looked after.
+    pub fn forget_idle(&self) {
+        self.0.warm.run_pending_tasks();
+    }
+
     /// The master key that is the current one.
     #[must_use]
     pub fn master_key(&self) -> MasterKeyId {
@@ -348,6 +354,9 @@ impl Drop for Forgets<'_> {
         *changes = changes.wrapping_add(1);
         let warm = &self.vault.warm;
         warm.invalidate(&(self.tenant.clone(), self.key.clone()));
+        drop(changes);
+        // The cache has no thread of its own: what is removed would stay until some later read.
+        warm.run_pending_tasks();
     }
 }
 

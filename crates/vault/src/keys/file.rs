@@ -21,7 +21,7 @@ const SUFFIX: &str = ".key";
 /// one with the highest number is the current one, the others open what was sealed under them.
 ///
 /// To retire a key: [`rotate`](KeyProvider::rotate), [`SealedVault::rewrap`](crate::SealedVault::rewrap) for each tenant, then
-/// remove the older file. API keys that were made under it end with it.
+/// remove the older file. API keys that were made under it are refused without it.
 pub struct FileKeys(Arc<Inner>);
 
 struct Inner {

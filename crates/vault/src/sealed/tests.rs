@@ -221,6 +221,24 @@ async fn a_new_master_key_takes_every_record_over() {
 }
 
 #[tokio::test]
+async fn a_secret_that_was_removed_or_replaced_is_not_kept_in_memory() {
+    let vault = vault(&Records::default());
+    let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
+    for last in [false, true] {
+        vault.put(&acme, ann.clone(), secret("a")).await.unwrap();
+        assert!(found(&vault, &ann).await.is_some());
+        vault.forget_idle();
+        assert_eq!(vault.0.warm.entry_count(), 1);
+        if last {
+            vault.remove(&acme, ann.clone()).await.unwrap();
+        } else {
+            vault.put(&acme, ann.clone(), secret("b")).await.unwrap();
+        }
+        assert_eq!(vault.0.warm.entry_count(), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_is_written_while_the_master_key_changes_is_taken_over_too() {
     let records = Records::default();
     let keys = Keys::new(&[1]);
