@@ -6,9 +6,10 @@ use gatewright_core::Secret;
 use gatewright_identity::{ApiKeyRing, ApiKeysError, MacKey, MacKeys};
 use gatewright_store::{OpenStoreError, SqliteStore};
 use gatewright_vault::{
-    EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId, RotateMasterKeyError,
-    SealedVault, UseMasterKeyError,
+    EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId, RecordsError,
+    RotateMasterKeyError, SealedVault, UseMasterKeyError,
 };
+use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
 
 /// How often it is written which API keys were used.
 const WRITE_USES: Duration = Duration::from_secs(30);
+/// How often secrets that nobody uses any more are taken out of the memory.
+const FORGET_IDLE: Duration = Duration::from_secs(60);
 /// Until the keys of a tenant are read again that could not be.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,23 @@ pub enum OpenHoldingsError {
         /// Why.
         source: InvalidMasterKey,
     },
+    /// There is no master key, and what is stored needs some: a new one would open nothing of it.
+    #[error(
+        "`{}` holds no master key, and what is in `{}` needs {}: put its files back there (is the volume mounted?); where \
+         they are lost for good, move the database away, store the credentials again and make new API keys",
+        dir.display(), database.display(), needed.join(", ")
+    )]
+    NoMasterKey {
+        /// Where they are to be.
+        dir: PathBuf,
+        /// What needs them.
+        database: PathBuf,
+        /// The names of those that are needed.
+        needed: Vec<String>,
+    },
+    /// It cannot be read which master keys are needed.
+    #[error("it cannot be read which master keys are needed: {0}")]
+    Records(#[from] RecordsError),
     /// The master key does nothing.
     #[error(transparent)]
     MasterKey(#[from] UseMasterKeyError),
@@ -58,6 +78,7 @@ pub(crate) struct Holdings {
     pub(crate) vault: SealedVault,
     pub(crate) keys: ApiKeyRing,
     masters: Arc<dyn KeyProvider>,
+    rotating: Arc<Mutex<()>>,
     store: SqliteStore,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -68,9 +89,9 @@ impl Holdings {
         settings: &Settings,
         organisation: &Organisation,
     ) -> Result<Self, OpenHoldingsError> {
-        let masters = master_keys(settings)?;
-        let macs = mac_keys(&*masters).await?;
         let store = SqliteStore::open(&database(settings)).await?;
+        let masters = master_keys(settings, &store).await?;
+        let macs = mac_keys(&*masters).await?;
         let keys = ApiKeyRing::new(store.clone(), macs);
         for tenant in &organisation.tenants {
             keys.load(&tenant.id).await?;
@@ -78,6 +99,7 @@ impl Holdings {
         let holdings = Self {
             vault: SealedVault::new(store.clone(), Arc::clone(&masters)),
             masters,
+            rotating: Arc::default(),
             keys,
             store,
             tasks: TaskTracker::new(),
@@ -87,6 +109,15 @@ impl Holdings {
         let stopped = holdings.stop.clone().cancelled_owned();
         let uses = holdings.keys.clone().write_uses_every(WRITE_USES, stopped);
         holdings.tasks.spawn(uses);
+        let (vault, stop) = (holdings.vault.clone(), holdings.stop.clone());
+        let forgets = async move {
+            loop {
+                tokio::time::sleep(FORGET_IDLE).await;
+                vault.forget_idle();
+            }
+        };
+        let forgets = async move { stop.run_until_cancelled(forgets).await };
+        holdings.tasks.spawn(forgets);
         Ok(holdings)
     }
 
@@ -112,10 +143,12 @@ impl Holdings {
 
     /// Makes a new master key; API keys, too, are made under it from now on.
     pub(crate) async fn rotate_master_key(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
+        // Otherwise the keys of an earlier rotation could come in force after those of a later one.
+        let _one_at_a_time = self.rotating.lock().await;
         let made = self.masters.rotate().await?;
         let macs = mac_keys(&*self.masters).await;
-        self.keys
-            .replace_macs(macs.map_err(|error| RotateMasterKeyError::Failed(error.into()))?);
+        let macs = macs.map_err(|error| RotateMasterKeyError::Failed(error.into()))?;
+        self.keys.replace_macs(macs).await;
         Ok(made)
     }
 
@@ -151,9 +184,33 @@ fn database(settings: &Settings) -> PathBuf {
     settings.data_dir.join("gatewright.db")
 }
 
-fn master_keys(settings: &Settings) -> Result<Arc<dyn KeyProvider>, OpenHoldingsError> {
+/// The master keys of the key directory. The first one is made where nothing needs another: a directory that is empty because
+/// its volume is not there gets none.
+async fn file_keys(
+    settings: &Settings,
+    store: &SqliteStore,
+) -> Result<FileKeys, OpenHoldingsError> {
+    let dir = &settings.key_dir;
+    if let Some(there) = FileKeys::open_existing(dir)? {
+        return Ok(there);
+    }
+    let needed = store.needed_master_keys().await?;
+    if needed.is_empty() {
+        return Ok(FileKeys::open(dir)?);
+    }
+    Err(OpenHoldingsError::NoMasterKey {
+        dir: dir.clone(),
+        database: database(settings),
+        needed: needed.into_iter().collect(),
+    })
+}
+
+async fn master_keys(
+    settings: &Settings,
+    store: &SqliteStore,
+) -> Result<Arc<dyn KeyProvider>, OpenHoldingsError> {
     let variable = match &settings.master_key {
-        MasterKey::File => return Ok(Arc::new(FileKeys::open(&settings.key_dir)?)),
+        MasterKey::File => return Ok(Arc::new(file_keys(settings, store).await?)),
         MasterKey::Environment(variable) => variable,
     };
     #[expect(clippy::disallowed_methods, reason = "this is the binary")]
@@ -167,4 +224,47 @@ fn master_keys(settings: &Settings) -> Result<Arc<dyn KeyProvider>, OpenHoldings
             source,
         }
     })?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use gatewright_core::{CredentialOwner, ServerName, TenantId};
+    use gatewright_vault::RecordKey;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_the_master_keys_are_gone_no_other_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::parse("public_url = 'https://gw.example'", dir.path()).unwrap();
+        let store = SqliteStore::open(&database(&settings)).await.unwrap();
+        let first = Arc::new(file_keys(&settings, &store).await.unwrap());
+        // Nothing is under it yet, so another one does as well.
+        let file = settings.key_dir.join("master-0001.key");
+        fs::remove_file(&file).unwrap();
+        let keys = Arc::new(file_keys(&settings, &store).await.unwrap());
+        assert_ne!(keys.current(), first.current());
+
+        let vault = SealedVault::new(store.clone(), Arc::clone(&keys));
+        let key = RecordKey {
+            owner: CredentialOwner::Shared,
+            server: ServerName::new("wiki").unwrap(),
+        };
+        let secret = Secret::new("s".to_owned());
+        vault.put(&TenantId::default(), key, secret).await.unwrap();
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let refused = file_keys(&settings, &store).await.unwrap_err().to_string();
+        assert!(refused.contains(keys.current().as_str()), "{refused}");
+        assert!(refused.contains("put its files back"), "{refused}");
+        assert_eq!(fs::read_dir(&settings.key_dir).unwrap().count(), 0);
+
+        // What only its owner can read is taken again.
+        drop(FileKeys::open(&settings.key_dir).unwrap());
+        fs::write(&file, kept).unwrap();
+        let again = file_keys(&settings, &store).await.unwrap();
+        assert_eq!(again.current(), keys.current());
+    }
 }

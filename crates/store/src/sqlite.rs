@@ -1,12 +1,13 @@
 mod api_keys;
+mod master_keys;
 mod migrations;
 mod records;
 
 use std::{
     fmt,
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, Metadata, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -38,6 +39,16 @@ pub enum OpenStoreError {
     /// Others may read it.
     #[error("others may read the database `{}`: take that right from them, as `chmod go= {}` does", .0.display(), .0.display())]
     Exposed(PathBuf),
+    /// It belongs to somebody else.
+    #[error("the database `{}` belongs to the user {owner}, and this process is {us}: give it to that one, as `chown {us} {}` does", path.display(), path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
+    },
     /// A later version of Gatewright has used it.
     #[error(
         "the database was written by a later version (step {0} is unknown here): start that version, or restore a backup"
@@ -113,14 +124,26 @@ fn private_file(path: &Path) -> Result<(), OpenStoreError> {
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-            if mode & 0o077 != 0 {
-                return Err(OpenStoreError::Exposed(path.to_owned()));
-            }
-            Ok(())
+            let found = fs::metadata(path).map_err(failed)?;
+            owned_by(rustix::process::geteuid().as_raw(), path, &found)
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Whoever owns a file can read and replace it, whatever its mode is.
+fn owned_by(us: u32, path: &Path, found: &Metadata) -> Result<(), OpenStoreError> {
+    if found.uid() != us {
+        return Err(OpenStoreError::Foreign {
+            path: path.to_owned(),
+            owner: found.uid(),
+            us,
+        });
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(OpenStoreError::Exposed(path.to_owned()));
+    }
+    Ok(())
 }
 
 /// A row that none of our versions can have written.
@@ -134,5 +157,24 @@ struct UnreadableRow {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_somebody_elses_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gatewright.db");
+        private_file(&path).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        owned_by(found.uid(), &path, &found).unwrap();
+        let refused = owned_by(found.uid() + 1, &path, &found).unwrap_err();
+        assert!(
+            matches!(refused, OpenStoreError::Foreign { .. }),
+            "{refused}"
+        );
     }
 }

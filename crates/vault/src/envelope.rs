@@ -149,17 +149,36 @@ fn write(wrapped: &WrappedKey, payload: &[u8]) -> Result<Vec<u8>, UseMasterKeyEr
 
 /// The wrapped key and the payload.
 fn read(envelope: &[u8]) -> Option<(WrappedKey, &[u8])> {
+    let (master, rest) = head(envelope)?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (bytes, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let wrapped = WrappedKey {
+        master,
+        bytes: bytes.to_vec(),
+    };
+    Some((wrapped, payload))
+}
+
+/// The master key, and what follows it.
+fn head(envelope: &[u8]) -> Option<(MasterKeyId, &[u8])> {
     let (form, rest) = envelope.split_first()?;
     if *form != FORM {
         return None;
     }
     let (length, rest) = rest.split_first()?;
     let (master, rest) = rest.split_at_checked(usize::from(*length))?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    let (bytes, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    let wrapped = WrappedKey {
-        master: MasterKeyId::new(std::str::from_utf8(master).ok()?)?,
-        bytes: bytes.to_vec(),
-    };
-    Some((wrapped, payload))
+    let master = MasterKeyId::new(std::str::from_utf8(master).ok()?)?;
+    Some((master, rest))
+}
+
+impl MasterKeyId {
+    /// As many bytes of the beginning of an envelope tell which master key it needs.
+    pub const WITHIN: usize = 2 + Self::LONGEST;
+
+    /// The master key that a sealed record needs, by the first [`WITHIN`](Self::WITHIN) bytes of its envelope; `None` where
+    /// it is no envelope.
+    #[must_use]
+    pub fn needed_by(envelope: &[u8]) -> Option<Self> {
+        head(envelope).map(|(master, _)| master)
+    }
 }

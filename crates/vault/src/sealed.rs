@@ -14,6 +14,7 @@ use gatewright_core::{
     Clock, CredentialOwner, Secret, ServerName, SystemClock, TenantId, Timestamp,
 };
 use moka::sync::Cache;
+use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -93,6 +94,9 @@ struct Inner {
     /// How many changes there were. Whoever read the storage before a change remembers nothing of it.
     changes: Mutex<u64>,
     tasks: TaskTracker,
+    /// Held for reading from the seal of a record until it is written. Whoever had it for writing after a new master key came
+    /// knows that no record is written under an older one any more.
+    writes: RwLock<()>,
 }
 
 impl SealedVault {
@@ -126,6 +130,7 @@ impl SealedVault {
             warm,
             changes: Mutex::new(0),
             tasks: TaskTracker::new(),
+            writes: RwLock::new(()),
         }))
     }
 
@@ -134,6 +139,12 @@ impl SealedVault {
     #[must_use]
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
+    }
+
+    /// Takes out of the memory what nobody used for a while. To be called every so often: where nothing is asked, nothing
+    /// is looked after.
+    pub fn forget_idle(&self) {
+        self.0.warm.run_pending_tasks();
     }
 
     /// The master key that is the current one.
@@ -213,6 +224,7 @@ impl SealedVault {
     /// # Errors
     /// [`VaultError`] when the storage or the key provider does not answer; what was done until then stays.
     pub async fn rewrap(&self, tenant: &TenantId) -> Result<Rewrapped, VaultError> {
+        drop(self.0.writes.write().await);
         let mut done = Rewrapped::default();
         let mut after = None;
         loop {
@@ -236,6 +248,7 @@ impl Inner {
         key: RecordKey,
         secret: &Secret,
     ) -> Result<u64, PutCredentialError> {
+        let _seals = self.writes.read().await;
         let version = self.records.next_version(&tenant).await?;
         let envelope = envelope::seal(&*self.keys, &place(&tenant, &key, version), secret).await?;
         let record = SealedRecord {
@@ -341,6 +354,9 @@ impl Drop for Forgets<'_> {
         *changes = changes.wrapping_add(1);
         let warm = &self.vault.warm;
         warm.invalidate(&(self.tenant.clone(), self.key.clone()));
+        drop(changes);
+        // The cache has no thread of its own: what is removed would stay until some later read.
+        warm.run_pending_tasks();
     }
 }
 

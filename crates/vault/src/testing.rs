@@ -27,6 +27,8 @@ pub(crate) struct Memory {
     pub(crate) down: AtomicBool,
     /// Where set, a read waits for a permit after it has read, and says that it does.
     pub(crate) gate: Mutex<Option<Arc<(Semaphore, Notify)>>>,
+    /// The same for a write, which waits before it writes.
+    pub(crate) write_gate: Mutex<Option<Arc<(Semaphore, Notify)>>>,
 }
 
 /// One storage, however many hold it.
@@ -83,6 +85,11 @@ impl SealedRecords for Records {
         record: &SealedRecord,
     ) -> Result<bool, RecordsError> {
         self.check()?;
+        let gate = self.0.write_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.1.notify_one();
+            gate.0.acquire().await.unwrap().forget();
+        }
         let mut rows = self.0.rows.lock().unwrap();
         let at = row(tenant, key);
         if rows

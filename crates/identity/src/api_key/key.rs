@@ -18,6 +18,7 @@ pub(crate) enum UnfitKey {
     OtherServer,
     PeopleOff,
     NotLoaded,
+    NoMacKey,
 }
 
 /// A key in memory.

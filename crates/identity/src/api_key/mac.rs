@@ -2,6 +2,7 @@ use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use gatewright_core::{SecretBytes, TenantId};
+use zeroize::Zeroizing;
 
 use super::{ApiKeyRecord, KeyHolder, text::KeyText};
 
@@ -65,25 +66,25 @@ impl MacKeys {
         }
     }
 
-    /// Whether the record was made for this secret, in constant time, and is as it was then.
+    /// Whether the record was made for this secret, in constant time, and is as it was then; `None` where the key is not
+    /// here that it was hashed under.
     pub(crate) fn verify(
         &self,
         tenant: &TenantId,
         record: &ApiKeyRecord,
         text: &KeyText<'_>,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut known = std::iter::once(&self.current).chain(&self.older);
-        let Some((_, key)) = known.find(|(id, _)| *id == record.mac.key) else {
-            return false;
-        };
-        hmac::verify(key, &message(tenant, record, text), &record.mac.tag).is_ok()
+        let (_, key) = known.find(|(id, _)| *id == record.mac.key)?;
+        let message = message(tenant, record, text);
+        Some(hmac::verify(key, &message, &record.mac.tag).is_ok())
     }
 }
 
 /// The secret, and all that a key may do: whoever can write to the storage can neither give a key to somebody else, nor
 /// move it to another tenant, nor widen or prolong it. Each part with its length in front, so that no choice of parts reads
 /// as another.
-fn message(tenant: &TenantId, record: &ApiKeyRecord, text: &KeyText<'_>) -> Vec<u8> {
+fn message(tenant: &TenantId, record: &ApiKeyRecord, text: &KeyText<'_>) -> Zeroizing<Vec<u8>> {
     let (kind, subject) = match &record.holder {
         KeyHolder::Agent(subject) => ("agent", subject),
         KeyHolder::User(subject) => ("user", subject),
@@ -105,8 +106,11 @@ fn message(tenant: &TenantId, record: &ApiKeyRecord, text: &KeyText<'_>) -> Vec<
         .servers
         .iter()
         .map(|server| server.as_str().as_bytes());
-    let mut message = Vec::with_capacity(256);
-    for part in parts.into_iter().chain(servers) {
+    let parts: Vec<&[u8]> = parts.into_iter().chain(servers).collect();
+    // Room for all of it: a buffer that grows would leave the secret behind.
+    let length = parts.iter().map(|part| size_of::<u64>() + part.len()).sum();
+    let mut message = Zeroizing::new(Vec::with_capacity(length));
+    for part in parts {
         message.extend_from_slice(&(part.len() as u64).to_be_bytes());
         message.extend_from_slice(part);
     }

@@ -81,7 +81,7 @@ fn rejection(unfit: UnfitKey) -> Rejection {
             "people-keys-off",
             "people sign in here: API keys are for agents only",
         ),
-        UnfitKey::NotLoaded => (
+        UnfitKey::NotLoaded | UnfitKey::NoMacKey => (
             Fault::Unavailable,
             "keys-unavailable",
             "the API key cannot be checked now",

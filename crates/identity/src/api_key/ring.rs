@@ -52,6 +52,8 @@ struct Inner {
     /// Keys that were used since that was last written, each once.
     used: Mutex<Vec<(TenantId, Arc<Key>)>>,
     tasks: TaskTracker,
+    /// Held for reading from the hash of a key until it is stored and listed.
+    making: Arc<tokio::sync::RwLock<()>>,
 }
 
 type Keys = HashMap<ApiKeyId, Arc<Key>>;
@@ -74,6 +76,7 @@ impl ApiKeyRing {
             people: ArcSwap::default(),
             used: Mutex::default(),
             tasks: TaskTracker::new(),
+            making: Arc::default(),
         }))
     }
 
@@ -114,9 +117,11 @@ impl ApiKeyRing {
         });
     }
 
-    /// Hashes under other keys from now on: an API key that was hashed under none of these is refused.
-    pub fn replace_macs(&self, macs: MacKeys) {
+    /// Hashes under other keys from now on: an API key that was hashed under none of these is refused as unavailable. Once
+    /// this returns, [`list`](Self::list) has all that were hashed under those of before.
+    pub async fn replace_macs(&self, macs: MacKeys) {
         self.0.macs.store(Arc::new(macs));
+        drop(self.0.making.write().await);
     }
 
     /// The tasks that changes run in: a change that began is finished also when whoever asked for it has gone. A process
@@ -152,6 +157,7 @@ impl ApiKeyRing {
             },
         };
         let parts = KeyText::parse(text.expose()).ok_or(CreateApiKeyError::Random)?;
+        let making = Arc::clone(&self.0.making).read_owned().await;
         record.mac = self.0.macs.load().make(tenant, &record, &parts);
 
         let (inner, tenant) = (Arc::clone(&self.0), tenant.clone());
@@ -161,6 +167,7 @@ impl ApiKeyRing {
                 let keys = tenants.entry(tenant).or_default();
                 keys.extend([Key::entry(record)]);
             });
+            drop(making);
             Ok::<_, ApiKeysError>(())
         });
         stored
@@ -276,8 +283,10 @@ impl ApiKeyRing {
             Some(keys) => keys.get(text.id).cloned().ok_or(UnfitKey::Unknown),
         })?;
         // Before all else: whoever does not have the secret learns nothing of the key.
-        if !self.0.macs.load().verify(tenant, &key.record, &text) {
-            return Err(UnfitKey::Unknown);
+        match self.0.macs.load().verify(tenant, &key.record, &text) {
+            Some(true) => {}
+            Some(false) => return Err(UnfitKey::Unknown),
+            None => return Err(UnfitKey::NoMacKey),
         }
         let now = self.0.clock.now();
         let record = &key.record;

@@ -14,7 +14,7 @@ use gatewright_core::{
     authenticate, resolver_fn,
 };
 use http::{Request, request::Parts};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::*;
 use crate::Chain;
@@ -26,7 +26,11 @@ struct Memory {
     pages: Arc<AtomicUsize>,
     writes: Arc<AtomicUsize>,
     down: Arc<AtomicBool>,
+    /// Where set, an insert waits for a permit, and says that it does.
+    gate: Arc<Mutex<Option<Gate>>>,
 }
+
+type Gate = Arc<(Semaphore, Notify)>;
 
 impl Memory {
     fn check(&self) -> Result<(), ApiKeysError> {
@@ -59,6 +63,11 @@ impl ApiKeys for Memory {
 
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
         self.check()?;
+        let gate = self.gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.1.notify_one();
+            gate.0.acquire().await.unwrap().forget();
+        }
         let at = (tenant.clone(), record.id.clone());
         self.rows.lock().unwrap().insert(at, record.clone());
         Ok(())
@@ -411,7 +420,39 @@ async fn a_key_outlives_the_next_master_key_and_not_its_own() {
     let newer = issued(&rotated).await;
     let only = ring_over(&memory, MacKeys::new(&mac_key(2), &[]), &clock).await;
     assert!(asked(&only, &parts(&newer.text)).await.is_ok());
-    assert_eq!(refusal(&only, &parts(&key.text)).await, "unknown-key");
+    // It is a key of ours, so whoever has it is not told otherwise.
+    let refused = asked(&only, &parts(&key.text)).await.unwrap_err();
+    let AuthenticateError::Rejected(refused) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(refused.fault, Fault::Unavailable);
+    assert_eq!(refused.code, "keys-unavailable");
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_while_the_master_key_changes_is_listed_under_its_own() {
+    let (ring, memory, _) = ring().await;
+    let gate = Arc::new((Semaphore::new(0), Notify::new()));
+    *memory.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let making = ring.clone();
+    let made = ring.tasks().spawn(async move { issued(&making).await });
+    gate.1.notified().await;
+
+    let both = MacKeys::new(&mac_key(2), &[mac_key(1)]);
+    let mut replace = Box::pin(ring.replace_macs(both));
+    std::future::poll_fn(|context| {
+        assert!(replace.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    gate.0.add_permits(2);
+    replace.await;
+    assert_eq!(ring.list(&acme())[0].mac.key, "k1");
+    made.await.unwrap();
+    let newer = issued(&ring).await;
+    let listed = ring.list(&acme());
+    let newer = listed.iter().find(|key| key.id == newer.id).unwrap();
+    assert_eq!(newer.mac.key, "k2");
 }
 
 #[tokio::test]

@@ -50,7 +50,11 @@ async fn no_file_holds_a_secret() {
         servers: vec![Pattern::new("*")],
         expires_at: Timestamp::from_millis(i64::MAX),
     };
+    let sealed = [vault.master_key().to_string()];
+    assert!(store.needed_master_keys().await.unwrap().iter().eq(&sealed));
     let issued = ring.create(&acme, new).await.unwrap();
+    let needed = store.needed_master_keys().await.unwrap();
+    assert!(needed.len() == 2 && needed.contains("k"), "{needed:?}");
     // The secret part: the id before it is stored, and may be.
     let api_key = issued.text.expose().split_at(16).1;
 

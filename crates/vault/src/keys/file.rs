@@ -1,7 +1,7 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -21,10 +21,14 @@ const SUFFIX: &str = ".key";
 /// one with the highest number is the current one, the others open what was sealed under them.
 ///
 /// To retire a key: [`rotate`](KeyProvider::rotate), [`SealedVault::rewrap`](crate::SealedVault::rewrap) for each tenant, then
-/// remove the older file. API keys that were made under it end with it.
-pub struct FileKeys {
+/// remove the older file. API keys that were made under it are refused without it.
+pub struct FileKeys(Arc<Inner>);
+
+struct Inner {
     dir: PathBuf,
     ring: RwLock<Arc<Ring>>,
+    /// One rotation at a time: each has a number of its own, and none puts a ring in force that lacks another's key.
+    rotating: Mutex<()>,
 }
 
 impl FileKeys {
@@ -33,35 +37,65 @@ impl FileKeys {
     /// # Errors
     /// [`OpenKeyError`] when a key cannot be read or made, or others can read it.
     pub fn open(dir: &Path) -> Result<Self, OpenKeyError> {
-        Ok(Self {
-            ring: RwLock::new(Arc::new(read(dir)?)),
+        if let Some(there) = Self::open_existing(dir)? {
+            return Ok(there);
+        }
+        key_file::open_or_create(dir, &name(1), KEY_LEN)?;
+        let keys = read(dir)?.into_iter().map(|(_, key)| key);
+        let ring = ring(keys)?.ok_or(OpenKeyError::Random)?;
+        Ok(Self::new(dir, ring))
+    }
+
+    /// The keys of this directory; `None` if it holds none.
+    ///
+    /// # Errors
+    /// [`OpenKeyError`] when a key cannot be read, or others can read it.
+    pub fn open_existing(dir: &Path) -> Result<Option<Self>, OpenKeyError> {
+        let keys = read(dir)?.into_iter().map(|(_, key)| key);
+        Ok(ring(keys)?.map(|ring| Self::new(dir, ring)))
+    }
+
+    fn new(dir: &Path, ring: Ring) -> Self {
+        Self(Arc::new(Inner {
             dir: dir.to_owned(),
-        })
+            ring: RwLock::new(Arc::new(ring)),
+            rotating: Mutex::new(()),
+        }))
     }
 
     fn ring(&self) -> Arc<Ring> {
-        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The keys of the directory with one more, which is the current one.
-fn with_another(dir: &Path) -> Result<Ring, OpenKeyError> {
-    let next = numbers(dir)?.last().map_or(1, |last| last + 1);
-    key_file::open_or_create(dir, &name(next), KEY_LEN)?;
-    read(dir)
+impl Inner {
+    /// The keys of the directory with one more, which is the current one.
+    fn rotate(&self) -> Result<MasterKeyId, OpenKeyError> {
+        let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        // All that can fail comes first: a key that is in its file is the current one at the next start.
+        let there = read(&self.dir)?;
+        let next = there.first().map_or(1, |(last, _)| last + 1);
+        let key = key_file::random(KEY_LEN)?;
+        let older = there.into_iter().map(|(_, key)| key);
+        let ring = Ring::new(key.clone(), older).map_err(|_unusable| OpenKeyError::Random)?;
+        key_file::create(&self.dir, &name(next), &key)?;
+        let current = ring.current();
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(current)
+    }
 }
 
-fn read(dir: &Path) -> Result<Ring, OpenKeyError> {
+/// The keys that are there, the latest first.
+fn read(dir: &Path) -> Result<Vec<(u32, SecretBytes)>, OpenKeyError> {
     key_file::private_dir(dir)?;
-    let mut numbers = numbers(dir)?;
-    let current = numbers.pop().unwrap_or(1);
-    let key = |number| key_file::open_or_create(dir, &name(number), KEY_LEN);
-    let older = numbers
-        .into_iter()
-        .rev()
-        .map(key)
-        .collect::<Result<Vec<SecretBytes>, _>>()?;
-    Ring::new(key(current)?, older).map_err(|_unusable| OpenKeyError::Random)
+    let key = |number| Ok((number, key_file::read(dir, &name(number), KEY_LEN)?));
+    numbers(dir)?.into_iter().rev().map(key).collect()
+}
+
+/// A ring of these keys, the first of which is the current one; `None` if there is none.
+fn ring(mut keys: impl Iterator<Item = SecretBytes>) -> Result<Option<Ring>, OpenKeyError> {
+    let ring = keys.next().map(|current| Ring::new(current, keys));
+    ring.transpose().map_err(|_unusable| OpenKeyError::Random)
 }
 
 fn name(number: u32) -> String {
@@ -115,22 +149,18 @@ impl KeyProvider for FileKeys {
 
     async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
         let failed = |error: BoxError| RotateMasterKeyError::Failed(error);
-        let dir = self.dir.clone();
-        // It waits for the disk.
-        let made = spawn_blocking(move || with_another(&dir)).await;
-        let ring = made
-            .map_err(|ended| failed(ended.into()))?
-            .map_err(|error| failed(error.into()))?;
-        let current = ring.current();
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        Ok(current)
+        let keys = Arc::clone(&self.0);
+        // It waits for the disk, and goes on when whoever asked for it has gone.
+        let made = spawn_blocking(move || keys.rotate()).await;
+        made.map_err(|ended| failed(ended.into()))?
+            .map_err(|error| failed(error.into()))
     }
 }
 
 impl fmt::Debug for FileKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileKeys")
-            .field("dir", &self.dir)
+            .field("dir", &self.0.dir)
             .field("keys", &self.ring())
             .finish()
     }
@@ -190,6 +220,30 @@ mod tests {
         let refused = keys.rotate().await.unwrap_err().to_string();
         assert!(refused.starts_with("no master key was made: "), "{refused}");
         assert_eq!(keys.current(), before);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(FileKeys::open(&folder).unwrap().current(), before);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_rotations_at_once_make_a_key_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("keys");
+        let keys = Arc::new(FileKeys::open(&folder).unwrap());
+        let mut rotations = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let keys = Arc::clone(&keys);
+            rotations.spawn(async move { keys.rotate().await });
+        }
+        let made = rotations.join_all().await;
+        let mut made: Vec<MasterKeyId> = made.into_iter().map(Result::unwrap).collect();
+        made.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        made.dedup();
+        assert_eq!(made.len(), 6);
+        assert_eq!(keys.derive("p").await.unwrap().len(), 7);
+        let again = FileKeys::open(&folder).unwrap();
+        assert_eq!(again.current(), keys.current());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 7);
     }
 
     #[tokio::test]

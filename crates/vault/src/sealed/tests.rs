@@ -221,6 +221,54 @@ async fn a_new_master_key_takes_every_record_over() {
 }
 
 #[tokio::test]
+async fn a_secret_that_was_removed_or_replaced_is_not_kept_in_memory() {
+    let vault = vault(&Records::default());
+    let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
+    for last in [false, true] {
+        vault.put(&acme, ann.clone(), secret("a")).await.unwrap();
+        assert!(found(&vault, &ann).await.is_some());
+        vault.forget_idle();
+        assert_eq!(vault.0.warm.entry_count(), 1);
+        if last {
+            vault.remove(&acme, ann.clone()).await.unwrap();
+        } else {
+            vault.put(&acme, ann.clone(), secret("b")).await.unwrap();
+        }
+        assert_eq!(vault.0.warm.entry_count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_while_the_master_key_changes_is_taken_over_too() {
+    let records = Records::default();
+    let keys = Keys::new(&[1]);
+    let vault = SealedVault::new(records.clone(), keys.clone());
+    let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
+    let gate = Arc::new((Semaphore::new(0), Notify::new()));
+    *records.0.write_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let put = {
+        let (vault, acme, ann) = (vault.clone(), acme.clone(), ann.clone());
+        TaskTracker::new().spawn(async move { vault.put(&acme, ann, secret("a")).await })
+    };
+    gate.1.notified().await;
+
+    keys.replace(&[2, 1]);
+    let mut rewrap = Box::pin(vault.rewrap(&acme));
+    std::future::poll_fn(|context| {
+        let early = rewrap.as_mut().poll(context);
+        assert!(early.is_pending(), "{early:?}");
+        std::task::Poll::Ready(())
+    })
+    .await;
+    gate.0.add_permits(1);
+    assert_eq!(rewrap.await.unwrap().rewrapped, 1);
+    put.await.unwrap().unwrap();
+    keys.replace(&[2]);
+    let cold = SealedVault::new(records.clone(), keys.clone());
+    assert_eq!(found(&cold, &ann).await.unwrap(), ("a".to_owned(), 1));
+}
+
+#[tokio::test]
 async fn a_key_provider_that_is_down_or_lost_its_key_refuses() {
     let records = Records::default();
     let keys = Keys::new(&[1]);
