@@ -20,12 +20,10 @@ pub(super) async fn rotate(
     State(console): State<Console>,
     ConnectInfo(operator): ConnectInfo<Operator>,
 ) -> Result<Json<Value>, Problem> {
-    // To its end, also when whoever asked for it goes away meanwhile.
-    let tasks = console.0.vault.tasks().clone();
-    let rotated = tasks.spawn(async move { console.rotate(operator).await });
-    rotated.await.map_err(|ended| {
-        Problem::unavailable("interrupted", &format!("it may not be done: {ended}"))
-    })?
+    let changes = console.clone();
+    changes
+        .to_its_end(async move { console.rotate(operator).await })
+        .await
 }
 
 impl Console {
