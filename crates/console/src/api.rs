@@ -34,6 +34,9 @@ const LARGEST: usize = 256 << 10;
 #[derive(Clone)]
 pub struct Console(Arc<Inner>);
 
+/// What a change came to, and what its record says of that.
+type Made<T> = Result<(T, Vec<(&'static str, String)>), Problem>;
+
 struct Inner {
     estate: Box<dyn Estate>,
     vault: SealedVault,
@@ -127,11 +130,22 @@ impl Console {
         })?
     }
 
-    /// Makes a change, between the record that it begins and the one that it ended: no record, no change.
-    async fn change<T>(
+    /// Makes a change as [`recorded`](Self::recorded) does, to its end.
+    async fn change<T: Send + 'static>(
         &self,
         change: Change,
-        make: impl Future<Output = Result<(T, Vec<(&'static str, String)>), Problem>>,
+        make: impl Future<Output = Made<T>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let console = self.clone();
+        self.to_its_end(async move { console.recorded(change, make).await })
+            .await
+    }
+
+    /// Makes a change, between the record that it begins and the one that it ended: no record, no change.
+    async fn recorded<T>(
+        &self,
+        change: Change,
+        make: impl Future<Output = Made<T>>,
     ) -> Result<T, Problem> {
         let write = |change: &Change, stage| {
             let record = Record::changed(change, stage, now());

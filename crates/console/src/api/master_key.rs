@@ -29,7 +29,7 @@ pub(super) async fn rotate(
 impl Console {
     async fn rotate(&self, operator: Operator) -> Result<Json<Value>, Problem> {
         let change = begin(&TenantId::default(), operator, "master-key.rotate");
-        let made = self.change(change, async {
+        let made = self.recorded(change, async {
             match self.0.estate.rotate_master_key().await {
                 Ok(made) => Ok((Some(made.clone()), vec![("master_key", made.to_string())])),
                 Err(RotateMasterKeyError::Elsewhere) => {
@@ -44,7 +44,7 @@ impl Console {
         for tenant in self.0.estate.tenants() {
             let change =
                 begin(&tenant.name, operator, "credential.rewrap").with("master_key", &current);
-            let done = self.change(change, async {
+            let done = self.recorded(change, async {
                 let done = self.0.vault.rewrap(&tenant.name).await;
                 let done = done.map_err(|error| {
                     let detail = format!(

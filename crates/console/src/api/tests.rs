@@ -306,7 +306,20 @@ async fn no_record_no_change() {
     assert_eq!(status, 503);
     assert!(answer.contains("nothing was changed"), "{answer}");
     assert_eq!(bed.stored(&CredentialOwner::Shared).await, None);
-    assert!(bed.dir.path().exists());
+    assert!(
+        bed.vault
+            .list(&TenantId::default(), None, 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let form = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    let keys = "/tenants/default/keys";
+    assert_eq!(bed.ask(Method::POST, keys, form.to_string()).await.0, 503);
+    assert!(bed.keys.list(&TenantId::default()).is_empty());
 }
 
 #[tokio::test]
@@ -488,4 +501,57 @@ async fn a_head_that_does_not_end_is_given_up() {
     assert!(read.await.is_ok());
     bed.console.0.stop.cancel();
     serving.await.unwrap();
+}
+
+/// Whoever asks goes away at each point at which they could.
+#[tokio::test]
+async fn a_change_of_somebody_who_has_gone_is_recorded_to_its_end() {
+    let bed = bed().await;
+    let form = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    let mut most = 0;
+    loop {
+        let request = Request::post("/api/v1/tenants/default/keys");
+        let request = request.body(Body::from(form.to_string())).unwrap();
+        let mut answer = Box::pin(bed.router.clone().oneshot(request));
+        let mut polls = 0;
+        let answered = std::future::poll_fn(|context| {
+            if polls == most {
+                return std::task::Poll::Ready(false);
+            }
+            polls += 1;
+            answer.as_mut().poll(context).map(|_| true)
+        });
+        let answered = answered.await;
+        drop(answer);
+        let changes = &bed.console.0.changes;
+        changes.close();
+        changes.wait().await;
+        changes.reopen();
+        bed.keys.tasks().close();
+        bed.keys.tasks().wait().await;
+        let records = bed.records();
+        let records: Vec<&str> = records.lines().collect();
+        for key in bed.keys.list(&TenantId::default()) {
+            for stage in ["begun", "done"] {
+                let of_key = records.iter().filter(|record| {
+                    record.contains(key.id.as_str())
+                        && record.contains(&format!("\"stage\":\"{stage}\""))
+                });
+                assert_eq!(
+                    of_key.count(),
+                    1,
+                    "{stage} of {} after {most} polls",
+                    key.id
+                );
+            }
+        }
+        if answered {
+            break;
+        }
+        most += 1;
+    }
+    assert!(most > 0 && !bed.keys.list(&TenantId::default()).is_empty());
 }
