@@ -23,9 +23,9 @@ use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{AdminSocket, Estate, Figures, Operator, TenantView, problem::Problem};
+use crate::{AdminSocket, Estate, Figures, Operator, TenantView, connections, problem::Problem};
 
 /// The largest body: twice the longest secret, for what JSON makes of it.
 const LARGEST: usize = 256 << 10;
@@ -34,6 +34,9 @@ const LARGEST: usize = 256 << 10;
 #[derive(Clone)]
 pub struct Console(Arc<Inner>);
 
+/// What a change came to, and what its record says of that.
+type Made<T> = Result<(T, Vec<(&'static str, String)>), Problem>;
+
 struct Inner {
     estate: Box<dyn Estate>,
     vault: SealedVault,
@@ -41,6 +44,8 @@ struct Inner {
     log: SegmentFiles,
     /// Cancelled when the process ends: answers without end end then.
     stop: CancellationToken,
+    /// Changes under way. They end as they should, also when whoever asked for them has gone.
+    changes: TaskTracker,
 }
 
 impl Console {
@@ -59,21 +64,17 @@ impl Console {
             keys,
             log,
             stop,
+            changes: TaskTracker::new(),
         }))
     }
 
-    /// Answers whoever the socket lets in, until it is told to stop and the requests under way are answered.
-    ///
-    /// # Errors
-    /// An error of the socket.
-    pub async fn serve(self, socket: AdminSocket) -> std::io::Result<()> {
-        let stop = self.0.stop.clone();
-        let service = self
-            .router()
-            .into_make_service_with_connect_info::<Operator>();
-        axum::serve(socket, service)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await
+    /// Answers whoever the socket lets in, until it is told to stop: requests under way are answered if that does not take
+    /// long, and changes that began are waited for.
+    pub async fn serve(self, socket: AdminSocket) {
+        let (stop, changes) = (self.0.stop.clone(), self.0.changes.clone());
+        connections::serve(socket, self.router(), stop).await;
+        changes.close();
+        changes.wait().await;
     }
 
     fn router(self) -> Router {
@@ -119,11 +120,32 @@ impl Console {
             })
     }
 
-    /// Makes a change, between the record that it begins and the one that it ended: no record, no change.
-    async fn change<T>(
+    /// Waits for a change in a task of its own, which ends as it should also when whoever asked for it has gone.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.0.changes.spawn(change).await.map_err(|ended| {
+            Problem::unavailable("interrupted", &format!("it may not be done: {ended}"))
+        })?
+    }
+
+    /// Makes a change as [`recorded`](Self::recorded) does, to its end.
+    async fn change<T: Send + 'static>(
         &self,
         change: Change,
-        make: impl Future<Output = Result<(T, Vec<(&'static str, String)>), Problem>>,
+        make: impl Future<Output = Made<T>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let console = self.clone();
+        self.to_its_end(async move { console.recorded(change, make).await })
+            .await
+    }
+
+    /// Makes a change, between the record that it begins and the one that it ended: no record, no change.
+    async fn recorded<T>(
+        &self,
+        change: Change,
+        make: impl Future<Output = Made<T>>,
     ) -> Result<T, Problem> {
         let write = |change: &Change, stage| {
             let record = Record::changed(change, stage, now());

@@ -20,6 +20,7 @@
 //! what does not fit the estate. **Fails** closed: no record, no change.
 
 mod api;
+mod connections;
 mod estate;
 mod problem;
 mod socket;

@@ -10,10 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
+use axum::serve::Listener;
 use gatewright_vault::key_file::{self, OpenKeyError};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -132,12 +129,6 @@ impl Listener for AdminSocket {
 
     fn local_addr(&self) -> io::Result<Operator> {
         Ok(Operator { uid: self.own })
-    }
-}
-
-impl Connected<IncomingStream<'_, AdminSocket>> for Operator {
-    fn connect_info(stream: IncomingStream<'_, AdminSocket>) -> Self {
-        *stream.remote_addr()
     }
 }
 

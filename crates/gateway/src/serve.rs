@@ -247,11 +247,7 @@ fn serve_admin(settings: &Settings, live: &Live, admin: &Side) -> Result<(), Sta
         live.log.clone(),
         admin.stop.clone(),
     );
-    admin.tasks.spawn(async move {
-        if let Err(error) = console.serve(socket).await {
-            tracing::error!(%error, "the admin API has ended");
-        }
-    });
+    admin.tasks.spawn(console.serve(socket));
     Ok(())
 }
 

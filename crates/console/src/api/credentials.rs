@@ -77,9 +77,10 @@ pub(super) async fn put(
     let change = begin(&tenant.name, operator, "credential.put")
         .at(&key.server)
         .with("owner", &key.owner);
-    let vault = &console.0.vault;
-    let made = console.change(change, async {
-        let stored = vault.put(&tenant.name, key.clone(), secret).await;
+    let vault = console.0.vault.clone();
+    let stored_at = key.clone();
+    let made = console.change(change, async move {
+        let stored = vault.put(&tenant.name, stored_at, secret).await;
         let version = stored.map_err(|error| match error {
             PutCredentialError::Empty | PutCredentialError::TooLong => {
                 Problem::unfit("secret", error.to_string())
@@ -106,9 +107,9 @@ pub(super) async fn remove(
     let change = begin(&tenant.name, operator, "credential.remove")
         .at(&key.server)
         .with("owner", &key.owner);
-    let vault = &console.0.vault;
+    let vault = console.0.vault.clone();
     console
-        .change(change, async {
+        .change(change, async move {
             let removed = vault.remove(&tenant.name, key).await;
             if removed.map_err(|error| Problem::unavailable("vault", &error))? {
                 Ok(((), Vec::new()))

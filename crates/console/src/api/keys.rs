@@ -6,7 +6,7 @@ use axum::{
 };
 use bytes::Bytes;
 use gatewright_core::{CredentialOwner, ServerName, Timestamp, access::Pattern};
-use gatewright_identity::{ApiKeyRecord, CreateApiKeyError, KeyHolder, NewApiKey};
+use gatewright_identity::{ApiKeyId, ApiKeyRecord, CreateApiKeyError, KeyHolder, NewApiKey};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,19 +75,18 @@ pub(super) async fn create(
     let tenant = console.tenant(&tenant)?;
     let new = new(&form, &tenant)?;
     let expires_at = new.expires_at;
+    let keys = console.0.keys.clone();
+    // The record names the key before there is one.
+    let drawn = keys.draw().map_err(|error| refused(&error))?;
     let change = begin(&tenant.name, operator, "key.create")
+        .with("key", &drawn.id)
         .with("holder", &written(&new.holder))
         .with("servers", &form.servers.join(" "))
         .with("name", &form.name)
         .with("expires_at", &rfc3339(expires_at).unwrap_or_default());
-    let keys = &console.0.keys;
-    let made = console.change(change, async {
-        let issued = keys
-            .create(&tenant.name, new)
-            .await
-            .map_err(|error| refused(&error))?;
-        let id = issued.id.to_string();
-        Ok((issued, vec![("key", id)]))
+    let made = console.change(change, async move {
+        let issued = keys.store(&tenant.name, new, drawn).await;
+        Ok((issued.map_err(|error| refused(&error))?, Vec::new()))
     });
     let issued = made.await?;
     let document = json!({
@@ -153,20 +152,23 @@ pub(super) async fn revoke(
     Path((tenant, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let tenant = console.tenant(&tenant)?;
-    let unknown = || Problem::unknown("unknown-key", "there is no key of this id");
-    let id = gatewright_identity::ApiKeyId::parse(&id).map_err(|_invalid| unknown())?;
+    let id = ApiKeyId::parse(&id).map_err(|_invalid| unknown_key())?;
     let change = begin(&tenant.name, operator, "key.revoke").with("key", &id);
-    let keys = &console.0.keys;
+    let keys = console.0.keys.clone();
     console
-        .change(change, async {
+        .change(change, async move {
             let found = keys.revoke(&tenant.name, &id).await;
             match found.map_err(|error| Problem::unavailable("keys", &error))? {
                 true => Ok(((), Vec::new())),
-                false => Err(unknown()),
+                false => Err(unknown_key()),
             }
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn unknown_key() -> Problem {
+    Problem::unknown("unknown-key", "there is no key of this id")
 }
 
 /// Removes the keys that have ended.
@@ -177,8 +179,8 @@ pub(super) async fn purge(
 ) -> Result<Json<Value>, Problem> {
     let tenant = console.tenant(&tenant)?;
     let change = begin(&tenant.name, operator, "key.purge");
-    let keys = &console.0.keys;
-    let purged = console.change(change, async {
+    let keys = console.0.keys.clone();
+    let purged = console.change(change, async move {
         let purged = keys.purge(&tenant.name, now()).await;
         let purged = purged.map_err(|error| Problem::unavailable("keys", &error))?;
         Ok((purged, vec![("purged", purged.to_string())]))

@@ -20,18 +20,16 @@ pub(super) async fn rotate(
     State(console): State<Console>,
     ConnectInfo(operator): ConnectInfo<Operator>,
 ) -> Result<Json<Value>, Problem> {
-    // To its end, also when whoever asked for it goes away meanwhile.
-    let tasks = console.0.vault.tasks().clone();
-    let rotated = tasks.spawn(async move { console.rotate(operator).await });
-    rotated.await.map_err(|ended| {
-        Problem::unavailable("interrupted", &format!("it may not be done: {ended}"))
-    })?
+    let changes = console.clone();
+    changes
+        .to_its_end(async move { console.rotate(operator).await })
+        .await
 }
 
 impl Console {
     async fn rotate(&self, operator: Operator) -> Result<Json<Value>, Problem> {
         let change = begin(&TenantId::default(), operator, "master-key.rotate");
-        let made = self.change(change, async {
+        let made = self.recorded(change, async {
             match self.0.estate.rotate_master_key().await {
                 Ok(made) => Ok((Some(made.clone()), vec![("master_key", made.to_string())])),
                 Err(RotateMasterKeyError::Elsewhere) => {
@@ -46,7 +44,7 @@ impl Console {
         for tenant in self.0.estate.tenants() {
             let change =
                 begin(&tenant.name, operator, "credential.rewrap").with("master_key", &current);
-            let done = self.change(change, async {
+            let done = self.recorded(change, async {
                 let done = self.0.vault.rewrap(&tenant.name).await;
                 let done = done.map_err(|error| {
                     let detail = format!(

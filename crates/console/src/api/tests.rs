@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use axum::{body::Body, extract::connect_info::MockConnectInfo};
@@ -12,6 +12,10 @@ use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -66,6 +70,7 @@ impl Estate for Fixed {
 }
 
 struct Bed {
+    console: Console,
     router: Router,
     vault: SealedVault,
     keys: ApiKeyRing,
@@ -97,9 +102,11 @@ async fn bed() -> Bed {
         stop,
     );
     let router = console
+        .clone()
         .router()
         .layer(MockConnectInfo(Operator { uid: 1234 }));
     Bed {
+        console,
         router,
         vault,
         keys,
@@ -299,7 +306,20 @@ async fn no_record_no_change() {
     assert_eq!(status, 503);
     assert!(answer.contains("nothing was changed"), "{answer}");
     assert_eq!(bed.stored(&CredentialOwner::Shared).await, None);
-    assert!(bed.dir.path().exists());
+    assert!(
+        bed.vault
+            .list(&TenantId::default(), None, 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let form = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    let keys = "/tenants/default/keys";
+    assert_eq!(bed.ask(Method::POST, keys, form.to_string()).await.0, 503);
+    assert!(bed.keys.list(&TenantId::default()).is_empty());
 }
 
 #[tokio::test]
@@ -422,4 +442,116 @@ async fn where_no_master_key_can_be_made_nothing_changes() {
         Some(PLANTED)
     );
     assert!(bed.records().contains(r#""stage":"failed""#));
+}
+
+/// One who does not end their request, and one who follows the log and does not read it.
+#[tokio::test]
+async fn nobody_keeps_the_gateway_from_its_end() {
+    for request in [
+        "GET /api/v1/status HTTP/1.1\r\nHo",
+        "PUT /api/v1/tenants/default/credentials/wiki/shared HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{",
+        "GET /api/v1/audit/records?count=9999&follow=true HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let bed = bed().await;
+        for _ in 0..2000 {
+            let change =
+                Change::new(TenantId::default(), 7, "test").with("filler", &"x".repeat(400));
+            let record = Record::changed(&change, Stage::Done, now());
+            bed.log.append(record, Durability::Written).await.unwrap();
+        }
+        bed.put("wiki/shared", "x").await;
+        let data = bed.dir.path().join("data");
+        let socket = AdminSocket::bind(&data).unwrap();
+        let stop = bed.console.0.stop.clone();
+        let serving = tokio::spawn(bed.console.clone().serve(socket));
+        let (path, _) = crate::path_to(&data).unwrap();
+        let mut stream = UnixStream::connect(path).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        if request.contains("follow") {
+            assert_eq!(stream.read_u8().await.unwrap(), b'H');
+        }
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        tokio::time::pause();
+        tokio::time::timeout(Duration::from_secs(30), serving)
+            .await
+            .expect(request)
+            .unwrap();
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_given_up() {
+    let bed = bed().await;
+    let data = bed.dir.path().join("data");
+    let socket = AdminSocket::bind(&data).unwrap();
+    let serving = tokio::spawn(bed.console.clone().serve(socket));
+    let (path, _) = crate::path_to(&data).unwrap();
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    stream
+        .write_all(b"GET /api/v1/status HTTP/1.1\r\nHo")
+        .await
+        .unwrap();
+    tokio::time::pause();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest));
+    assert!(read.await.is_ok());
+    bed.console.0.stop.cancel();
+    serving.await.unwrap();
+}
+
+/// Whoever asks goes away at each point at which they could.
+#[tokio::test]
+async fn a_change_of_somebody_who_has_gone_is_recorded_to_its_end() {
+    let bed = bed().await;
+    let form = json!({
+        "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
+        "expires_at": "2100-01-01T00:00:00Z",
+    });
+    let mut most = 0;
+    loop {
+        let request = Request::post("/api/v1/tenants/default/keys");
+        let request = request.body(Body::from(form.to_string())).unwrap();
+        let mut answer = Box::pin(bed.router.clone().oneshot(request));
+        let mut polls = 0;
+        let answered = std::future::poll_fn(|context| {
+            if polls == most {
+                return std::task::Poll::Ready(false);
+            }
+            polls += 1;
+            answer.as_mut().poll(context).map(|_| true)
+        });
+        let answered = answered.await;
+        drop(answer);
+        let changes = &bed.console.0.changes;
+        changes.close();
+        changes.wait().await;
+        changes.reopen();
+        bed.keys.tasks().close();
+        bed.keys.tasks().wait().await;
+        let records = bed.records();
+        let records: Vec<&str> = records.lines().collect();
+        for key in bed.keys.list(&TenantId::default()) {
+            for stage in ["begun", "done"] {
+                let of_key = records.iter().filter(|record| {
+                    record.contains(key.id.as_str())
+                        && record.contains(&format!("\"stage\":\"{stage}\""))
+                });
+                assert_eq!(
+                    of_key.count(),
+                    1,
+                    "{stage} of {} after {most} polls",
+                    key.id
+                );
+            }
+        }
+        if answered {
+            break;
+        }
+        most += 1;
+    }
+    assert!(most > 0 && !bed.keys.list(&TenantId::default()).is_empty());
 }

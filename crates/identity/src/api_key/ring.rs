@@ -131,6 +131,15 @@ impl ApiKeyRing {
         &self.0.tasks
     }
 
+    /// Draws the text of a key to be made, which nothing takes until [`store`](Self::store) has: its id can be noted first.
+    ///
+    /// # Errors
+    /// [`CreateApiKeyError::Random`] where there is no randomness.
+    pub fn draw(&self) -> Result<IssuedApiKey, CreateApiKeyError> {
+        let (id, text) = text::generate().map_err(|_unspecified| CreateApiKeyError::Random)?;
+        Ok(IssuedApiKey { id, text })
+    }
+
     /// Makes a key. It is stored, and taken, once this returns.
     ///
     /// # Errors
@@ -140,8 +149,21 @@ impl ApiKeyRing {
         tenant: &TenantId,
         new: NewApiKey,
     ) -> Result<IssuedApiKey, CreateApiKeyError> {
+        self.store(tenant, new, self.draw()?).await
+    }
+
+    /// The same of a key that was drawn before.
+    ///
+    /// # Errors
+    /// [`CreateApiKeyError`] when it is not made.
+    pub async fn store(
+        &self,
+        tenant: &TenantId,
+        new: NewApiKey,
+        drawn: IssuedApiKey,
+    ) -> Result<IssuedApiKey, CreateApiKeyError> {
         self.0.check(tenant, &new)?;
-        let (id, text) = text::generate().map_err(|_unspecified| CreateApiKeyError::Random)?;
+        let IssuedApiKey { id, text } = drawn;
         let mut record = ApiKeyRecord {
             id: id.clone(),
             name: new.name,
