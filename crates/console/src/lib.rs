@@ -14,6 +14,8 @@
 //! | `GET /api/v1/tenants/{tenant}/keys` | lists API keys |
 //! | `POST /api/v1/tenants/{tenant}/keys` | makes one |
 //! | `DELETE /api/v1/tenants/{tenant}/keys/{id}` | revokes one |
+//! | `POST /api/v1/tenants/{tenant}/keys/purge` | forgets those that have ended |
+//! | `POST /api/v1/master-key/rotate` | makes a master key, and seals under it what was sealed under older ones |
 //! | `GET /api/v1/audit/records` | the latest records of the audit log, and those that come |
 //!
 //! **Reads** what the gateway [`Estate`] serves. **Adds** records to the audit log. **Refuses** peers of other users, and

@@ -193,6 +193,8 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
         tasks: clients.tasks.clone(),
         stop: clients.stop.clone(),
     };
+    // Before anybody is served: a gateway that nobody could ask to revoke anything does not start.
+    serve_admin(&settings, &live, &admin)?;
     let listener = bind(settings.public, bounds).await?;
     let public = listener.address();
     let metrics = match settings.metrics {
@@ -222,7 +224,6 @@ pub async fn start(settings: Settings, organisation: Organisation) -> Result<Run
     clients
         .tasks
         .spawn(listener.serve(move |request, peer| Box::pin(edge.answer(request, peer))));
-    serve_admin(&settings, &live, &admin)?;
     readiness.set(true);
     Ok(Running {
         public,

@@ -35,13 +35,6 @@ pub struct ApiKeyRecord {
     pub mac: KeyMac,
 }
 
-impl ApiKeyRecord {
-    /// Whether it expired or was revoked before a moment.
-    pub(crate) fn ended_before(&self, moment: Timestamp) -> bool {
-        self.expires_at < moment || self.revoked_at.is_some_and(|at| at < moment)
-    }
-}
-
 /// The storage does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,9 +89,13 @@ pub trait ApiKeys: Send + Sync + 'static {
         uses: &[(ApiKeyId, Timestamp)],
     ) -> Result<(), ApiKeysError>;
 
-    /// Removes the keys that ended (expired or were revoked) before a moment, and says how many.
+    /// Removes the keys that ended (expired or were revoked) before a moment, and says which.
     ///
     /// # Errors
     /// [`ApiKeysError`] when the storage does not answer.
-    async fn purge(&self, tenant: &TenantId, ended_before: Timestamp) -> Result<u64, ApiKeysError>;
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        ended_before: Timestamp,
+    ) -> Result<Vec<ApiKeyId>, ApiKeysError>;
 }

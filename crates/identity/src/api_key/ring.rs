@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 pub enum RevokeApiKeyError {
     /// It is not noted in the storage.
     #[error(
-        "that the key is revoked is not stored, so it comes back with the next start: revoke it again: {0}"
+        "that the key is revoked is not stored yet, so it may come back with the next start: revoke it again: {0}"
     )]
     Store(#[from] ApiKeysError),
     /// The task that stores it ended before it was done.
@@ -51,12 +51,15 @@ struct Inner {
     people: ArcSwap<HashSet<TenantId>>,
     /// Keys that were used since that was last written, each once.
     used: Mutex<Vec<(TenantId, Arc<Key>)>>,
+    /// Revocations that the storage did not take, of each key one.
+    unstored: Mutex<Vec<Revocation>>,
     tasks: TaskTracker,
     /// Held for reading from the hash of a key until it is stored and listed.
     making: Arc<tokio::sync::RwLock<()>>,
 }
 
 type Keys = HashMap<ApiKeyId, Arc<Key>>;
+type Revocation = (TenantId, ApiKeyId, Timestamp);
 
 impl ApiKeyRing {
     /// A ring over this storage, which knows no tenant yet; see [`load`](Self::load).
@@ -75,6 +78,7 @@ impl ApiKeyRing {
             tenants: RwLock::default(),
             people: ArcSwap::default(),
             used: Mutex::default(),
+            unstored: Mutex::default(),
             tasks: TaskTracker::new(),
             making: Arc::default(),
         }))
@@ -221,7 +225,7 @@ impl ApiKeyRing {
         let stored = self
             .0
             .tasks
-            .spawn(async move { inner.store.revoke(&tenant, &id, at).await });
+            .spawn(async move { inner.store_revocation((tenant, id, at)).await });
         let found = stored
             .await
             .map_err(|_ended| RevokeApiKeyError::Interrupted)?;
@@ -250,14 +254,15 @@ impl ApiKeyRing {
     ) -> Result<u64, ApiKeysError> {
         let purged = self.0.store.purge(tenant, ended_before).await?;
         self.0.write(|tenants| {
+            // No others: one whose revocation is not stored would come back unseen with the next start.
             if let Some(keys) = tenants.get_mut(tenant) {
-                keys.retain(|_, key| !key.record.ended_before(ended_before));
+                purged.iter().for_each(|id| drop(keys.remove(id)));
             }
         });
-        Ok(purged)
+        Ok(purged.len() as u64)
     }
 
-    /// Writes which keys were used since it was last called. What cannot be written now is kept for the next time.
+    /// Writes which keys were used since it was last called, and revocations that could not be stored. What cannot be written now is kept for the next time.
     ///
     /// # Errors
     /// [`ApiKeysError`] when the storage does not answer.
@@ -268,6 +273,12 @@ impl ApiKeyRing {
             by_tenant.entry(tenant).or_default().push(key);
         }
         let mut outcome = Ok(());
+        let unstored = std::mem::take(&mut *self.0.unstored());
+        for revocation in unstored {
+            if let Err(error) = self.0.store_revocation(revocation).await {
+                outcome = Err(error);
+            }
+        }
         for (tenant, keys) in by_tenant {
             for batch in keys.chunks(PAGE as usize) {
                 let uses: Vec<(ApiKeyId, Timestamp)> =
@@ -288,7 +299,7 @@ impl ApiKeyRing {
         loop {
             let stops = timeout(period, stop.as_mut()).await.is_ok();
             if let Err(error) = self.write_uses().await {
-                tracing::warn!(%error, "the last uses of API keys are not written");
+                tracing::warn!(%error, "revocations or the last uses of API keys are not written");
             }
             if stops {
                 return;
@@ -342,6 +353,24 @@ impl Inner {
 
     fn used(&self) -> MutexGuard<'_, Vec<(TenantId, Arc<Key>)>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unstored(&self) -> MutexGuard<'_, Vec<Revocation>> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores it, or keeps it for the next time. Says whether there is such a key.
+    async fn store_revocation(&self, revocation: Revocation) -> Result<bool, ApiKeysError> {
+        let (tenant, id, at) = &revocation;
+        let stored = self.store.revoke(tenant, id, *at).await;
+        if stored.is_err() {
+            let mut unstored = self.unstored();
+            let same = |other: &Revocation| (&other.0, &other.1) == (tenant, id);
+            if !unstored.iter().any(same) {
+                unstored.push(revocation);
+            }
+        }
+        stored
     }
 
     /// Notes that a key was used, once until that is written: there are never more notes than keys.

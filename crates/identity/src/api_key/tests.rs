@@ -104,15 +104,21 @@ impl ApiKeys for Memory {
         Ok(())
     }
 
-    async fn purge(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, ApiKeysError> {
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+    ) -> Result<Vec<ApiKeyId>, ApiKeysError> {
         self.check()?;
-        let mut rows = self.rows.lock().unwrap();
-        let all = rows.len();
-        rows.retain(|(of, _), row| {
+        let mut purged = Vec::new();
+        self.rows.lock().unwrap().retain(|(of, id), row| {
             let ended = row.expires_at < before || row.revoked_at.is_some_and(|at| at < before);
+            if of == tenant && ended {
+                purged.push(id.clone());
+            }
             of != tenant || !ended
         });
-        Ok((all - rows.len()) as u64)
+        Ok(purged)
     }
 }
 
@@ -563,6 +569,31 @@ async fn ended_keys_are_purged_and_others_stay() {
     assert_eq!(refusal(&ring, &parts(&lost.text)).await, "unknown-key");
     assert!(asked(&ring, &parts(&kept.text)).await.is_ok());
     assert_eq!(memory.rows.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_revocation_that_was_not_stored_outlives_a_purge_and_is_stored_later() {
+    let (ring, memory, clock) = ring().await;
+    let key = issued(&ring).await;
+    memory.down.store(true, Ordering::SeqCst);
+    ring.revoke(&acme(), &key.id).await.unwrap_err();
+    assert!(ring.write_uses().await.is_err());
+    memory.down.store(false, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(10));
+
+    // Not stored yet, so there is nothing to purge, and it still shows.
+    let purged = ring.purge(&acme(), Timestamp::from_secs(1005)).await;
+    assert_eq!(purged.unwrap(), 0);
+    let listed = ring.list(&acme());
+    assert_eq!(listed[0].revoked_at, Some(Timestamp::from_secs(1000)));
+    assert_eq!(refusal(&ring, &parts(&key.text)).await, "revoked-key");
+
+    ring.write_uses().await.unwrap();
+    let at = (acme(), key.id.clone());
+    let stored = memory.rows.lock().unwrap()[&at].revoked_at;
+    assert_eq!(stored, Some(Timestamp::from_secs(1000)));
+    let purged = ring.purge(&acme(), Timestamp::from_secs(1005)).await;
+    assert_eq!(purged.unwrap(), 1);
 }
 
 #[tokio::test]

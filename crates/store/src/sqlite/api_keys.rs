@@ -107,17 +107,22 @@ impl ApiKeys for SqliteStore {
         transaction.commit().await.map_err(unavailable)
     }
 
-    async fn purge(&self, tenant: &TenantId, ended_before: Timestamp) -> Result<u64, ApiKeysError> {
-        let query = sqlx::query(
-            "DELETE FROM api_keys WHERE tenant = ?1 AND (expires_at < ?2 OR revoked_at < ?2)",
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        ended_before: Timestamp,
+    ) -> Result<Vec<ApiKeyId>, ApiKeysError> {
+        let query = sqlx::query_scalar::<_, String>(
+            "DELETE FROM api_keys WHERE tenant = ?1 AND (expires_at < ?2 OR revoked_at < ?2) RETURNING id",
         );
         let purged = query
             .bind(tenant.as_str())
             .bind(ended_before.millis())
-            .execute(&self.0)
+            .fetch_all(&self.0)
             .await
             .map_err(unavailable)?;
-        Ok(purged.rows_affected())
+        let id = |text: &String| ApiKeyId::parse(text).map_err(|_form| unreadable("an id"));
+        purged.iter().map(id).collect()
     }
 }
 

@@ -51,7 +51,7 @@ impl RotateArgs {
         if needs.is_empty() {
             writeln!(
                 out,
-                "nothing that is served needs the older ones {where_they_are}: once no older backup is to come back, remove them"
+                "nothing that is served needs the older ones {where_they_are}: keep them while an older backup may come back, or anything is stored of a tenant that is not in org.toml now, which was not looked at"
             )?;
             return Ok(Found::Good);
         }
