@@ -463,7 +463,7 @@ async fn nobody_keeps_the_gateway_from_its_end() {
         let data = bed.dir.path().join("data");
         let socket = AdminSocket::bind(&data).unwrap();
         let stop = bed.console.0.stop.clone();
-        let serving = tokio::spawn(bed.console.clone().serve(socket));
+        let serving = TaskTracker::new().spawn(bed.console.clone().serve(socket));
         let (path, _) = crate::path_to(&data).unwrap();
         let mut stream = UnixStream::connect(path).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -488,7 +488,7 @@ async fn a_head_that_does_not_end_is_given_up() {
     let bed = bed().await;
     let data = bed.dir.path().join("data");
     let socket = AdminSocket::bind(&data).unwrap();
-    let serving = tokio::spawn(bed.console.clone().serve(socket));
+    let serving = TaskTracker::new().spawn(bed.console.clone().serve(socket));
     let (path, _) = crate::path_to(&data).unwrap();
     let mut stream = UnixStream::connect(path).await.unwrap();
     stream

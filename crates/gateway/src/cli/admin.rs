@@ -1,6 +1,6 @@
 //! The way to a gateway that runs: its admin API, over the socket in its data directory.
 
-use std::{io, path::PathBuf};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
@@ -31,6 +31,10 @@ pub(super) enum AdminError {
         "only root and the user that the gateway runs as may ask it, and nothing was changed: run this as one of them, as with `sudo`"
     )]
     Denied,
+    #[error(
+        "the gateway went away before it answered; whether it was done is not known: look with `list` or `audit tail`"
+    )]
+    Gone,
     #[error("the gateway does not answer: {0}")]
     Broken(String),
     #[error("{0}")]
@@ -76,7 +80,7 @@ impl<'a> Admin<'a> {
         query: &[(&str, String)],
         body: String,
     ) -> Result<(JoinSet<()>, http::Response<Incoming>), Failure> {
-        let stream = self.connect().await?;
+        let (stream, operator) = self.connect().await?;
         let broken = |error: hyper::Error| AdminError::Broken(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -96,6 +100,7 @@ impl<'a> Admin<'a> {
         // A peer that is not let in is closed upon before it is heard.
         let answer = sender.send_request(request).await.map_err(|error| {
             match error.is_incomplete_message() {
+                true if operator => AdminError::Gone,
                 true => AdminError::Denied,
                 false => broken(error),
             }
@@ -109,7 +114,8 @@ impl<'a> Admin<'a> {
         Err(AdminError::Refused(said(status, &body)).into())
     }
 
-    async fn connect(&self) -> Result<UnixStream, Failure> {
+    /// The connection, and whether whoever runs this is let in: root, and the gateway's own user.
+    async fn connect(&self) -> Result<(UnixStream, bool), Failure> {
         let settings = self.config.settings()?;
         let not_running = || AdminError::NotRunning {
             data_dir: settings.data_dir.clone(),
@@ -121,7 +127,11 @@ impl<'a> Admin<'a> {
             _ => AdminError::Broken(error.to_string()),
         };
         let (path, _folder) = gatewright_console::path_to(&settings.data_dir).map_err(failed)?;
-        Ok(UnixStream::connect(path).await.map_err(failed)?)
+        let owner = fs::metadata(&path).map_err(failed)?.uid();
+        let me = rustix::process::geteuid();
+        let operator = me.is_root() || me.as_raw() == owner;
+        let stream = UnixStream::connect(path).await.map_err(failed)?;
+        Ok((stream, operator))
     }
 }
 

@@ -135,12 +135,13 @@ impl CreateArgs {
             writeln!(out, "{made}")?;
             return Ok(Found::Good);
         }
-        writeln!(out, "{}", table::of(&made, "key"))?;
         let (id, expires) = (table::of(&made, "id"), table::of(&made, "expires_at"));
         let note = format!(
             "key {id} of {holder}, until {expires}; it is shown this once: keep it where only its holder can read it"
         );
+        // First: if the key cannot be written, this says which one to revoke.
         writeln!(io::stderr().lock(), "{note}")?;
+        writeln!(out, "{}", table::of(&made, "key"))?;
         Ok(Found::Good)
     }
 }
