@@ -58,8 +58,9 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Libraries that only some of our crates may know.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("hyper", &["egress", "upstream", BINARY]),
-    ("hyper-util", &["egress", "upstream", BINARY]),
+    // console: decision 0027
+    ("hyper", &["console", "egress", "upstream", BINARY]),
+    ("hyper-util", &["console", "egress", "upstream", BINARY]),
     ("hyper-rustls", &["egress", "upstream", BINARY]),
     ("tokio-rustls", &["egress", "upstream", BINARY]),
     (
