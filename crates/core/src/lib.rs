@@ -33,7 +33,7 @@
 //!     }
 //! });
 //! let permitted = authorize(&engine, &ann, call).await.unwrap();
-//! assert_eq!(permitted.permit().policies(), ["ann-pays"]);
+//! assert_eq!(&*permitted.permit().policies()[0], "ann-pays");
 //! # });
 //! ```
 //!

@@ -49,7 +49,7 @@
 //! # };
 //! let small = call(r#"{"cents": 500}"#)?; // a call of the tool `pay`
 //! let Decision::Allow { policies, .. } = engine.decide(&ann, small.call()).await else { panic!() };
-//! assert_eq!(policies, ["role:clerk/1#see", "role:clerk/1#call"]);
+//! assert_eq!(*policies, ["role:clerk/1#see".into(), "role:clerk/1#call".into()]);
 //!
 //! // Too much, and everything that is no plain number of 64 bits: no permission, no call.
 //! for arguments in [r#"{"cents": 10001}"#, r#"{"cents": null}"#, r#"{"cents": "5"}"#, r#"{"cents": 1e2}"#, "{}"] {
