@@ -178,6 +178,14 @@ where
 }
 
 /// No bounds, for tests that set one.
+/// What the stack answers to one request.
+async fn answered<S, B>(stack: &S, request: Request<B>) -> Response<AnswerBody>
+where
+    S: Service<Request<B>, Response = Response<AnswerBody>, Error = Infallible> + Clone,
+{
+    stack.clone().oneshot(request).await.unwrap()
+}
+
 fn unbounded() -> Limits {
     Limits {
         rate: None,

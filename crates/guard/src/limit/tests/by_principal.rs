@@ -9,18 +9,10 @@ async fn a_burst_passes_then_the_rate_holds_for_this_principal_only() {
     let server = Server::free();
     let stack = guarded(&layer, &server);
     for _ in 0..2 {
-        let answer = stack
-            .clone()
-            .oneshot(unread("default", "ann").await)
-            .await
-            .unwrap();
+        let answer = answered(&stack, unread("default", "ann").await).await;
         assert_eq!(answer.status(), StatusCode::OK);
     }
-    let refused = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let refused = answered(&stack, unread("default", "ann").await).await;
     assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
     assert_eq!(
         refusal(refused).await,
@@ -32,21 +24,13 @@ async fn a_burst_passes_then_the_rate_holds_for_this_principal_only() {
     );
     // Neither another person nor a person of that name in another tenant is affected.
     for (tenant, user) in [("default", "bob"), ("acme", "ann")] {
-        let answer = stack
-            .clone()
-            .oneshot(unread(tenant, user).await)
-            .await
-            .unwrap();
+        let answer = answered(&stack, unread(tenant, user).await).await;
         assert_eq!(answer.status(), StatusCode::OK, "{tenant} {user}");
     }
     assert_eq!(server.seen(), 4, "what is refused reaches nobody");
 
     tokio::time::advance(Duration::from_millis(500)).await;
-    let answer = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let answer = answered(&stack, unread("default", "ann").await).await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -59,11 +43,7 @@ async fn a_refused_request_does_not_put_off_the_next() {
     let stack = guarded(&layer, &Server::free());
     let mut passed = 0;
     for _ in 0..100 {
-        let answer = stack
-            .clone()
-            .oneshot(unread("default", "ann").await)
-            .await
-            .unwrap();
+        let answer = answered(&stack, unread("default", "ann").await).await;
         passed += usize::from(answer.status() == StatusCode::OK);
         tokio::time::advance(Duration::from_millis(100)).await;
     }
@@ -77,11 +57,7 @@ async fn a_long_wait_is_told() {
         ..unbounded()
     });
     let stack = guarded(&layer, &Server::free());
-    stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    answered(&stack, unread("default", "ann").await).await;
     tokio::time::advance(Duration::from_millis(10_500)).await;
     let refused = stack.oneshot(unread("default", "ann").await).await.unwrap();
     assert_eq!(refused.headers()[header::RETRY_AFTER], "50");
@@ -110,19 +86,11 @@ async fn a_call_holds_its_place_until_its_answer_ends() {
     });
     let server = Server::held();
     let stack = guarded(&layer, &server);
-    let first = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let first = answered(&stack, unread("default", "ann").await).await;
     let second = spawn(stack.clone().oneshot(unread("default", "ann").await));
     settle().await;
     assert_eq!(server.seen(), 1, "the second waits");
-    let third = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let third = answered(&stack, unread("default", "ann").await).await;
     assert_eq!(
         refusal(third).await,
         (
@@ -147,11 +115,7 @@ async fn a_client_that_goes_away_leaves_its_place() {
     });
     let server = Server::held();
     let stack = guarded(&layer, &server);
-    let first = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let first = answered(&stack, unread("default", "ann").await).await;
     // One that waits and goes, several times: the queue holds nobody who is not here.
     for _ in 0..3 {
         let gone = spawn(stack.clone().oneshot(unread("default", "ann").await));
@@ -175,17 +139,9 @@ async fn who_waits_too_long_is_told_so() {
         ..unbounded()
     });
     let stack = guarded(&layer, &Server::held());
-    let first = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let first = answered(&stack, unread("default", "ann").await).await;
     let before = tokio::time::Instant::now();
-    let second = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let second = answered(&stack, unread("default", "ann").await).await;
     assert_eq!(second.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(before.elapsed(), Duration::from_secs(5));
     drop(first);
@@ -240,11 +196,7 @@ async fn the_end_of_a_session_waits_for_nothing() {
     });
     let server = Server::held();
     let stack = guarded(&layer, &server);
-    let _call = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
+    let _call = answered(&stack, unread("default", "ann").await).await;
     let mut end = unread("default", "ann").await;
     *end.method_mut() = http::Method::DELETE;
     let answer = stack.oneshot(end).await.unwrap();

@@ -17,18 +17,10 @@ async fn a_refusal_answers_the_call() {
         ..unbounded()
     });
     let stack = guarded(&layer, &Server::free());
-    let first = stack
-        .clone()
-        .oneshot(parsed("billing", "ann", CALL).await)
-        .await
-        .unwrap();
+    let first = answered(&stack, parsed("billing", "ann", CALL).await).await;
     assert_eq!(first.status(), StatusCode::OK);
     // The server is what is counted, whoever calls it.
-    let second = stack
-        .clone()
-        .oneshot(parsed("billing", "bob", CALL).await)
-        .await
-        .unwrap();
+    let second = answered(&stack, parsed("billing", "bob", CALL).await).await;
     assert_eq!(
         refusal(second).await,
         (
@@ -37,11 +29,7 @@ async fn a_refusal_answers_the_call() {
             Value::from(7)
         )
     );
-    let note = stack
-        .clone()
-        .oneshot(parsed("billing", "bob", NOTE).await)
-        .await
-        .unwrap();
+    let note = answered(&stack, parsed("billing", "bob", NOTE).await).await;
     assert_eq!(
         refusal(note).await,
         (
@@ -81,7 +69,7 @@ async fn it_also_stands_below_the_policy() {
         Request::from_parts(parts, body)
     };
     let stack = guarded(&layer, &Server::held());
-    let _first = stack.clone().oneshot(permitted().await).await.unwrap();
+    let _first = answered(&stack, permitted().await).await;
     let second = stack.oneshot(permitted().await).await.unwrap();
     assert_eq!(refusal(second).await.2, Value::from(7));
 }
@@ -121,11 +109,7 @@ async fn a_full_queue_sheds_whoever_fills_it() {
         settle().await;
     }
     // One more of the same is too much by itself; somebody else takes the place of the last.
-    let more = stack
-        .clone()
-        .oneshot(parsed("billing", "flood", CALL).await)
-        .await
-        .unwrap();
+    let more = answered(&stack, parsed("billing", "flood", CALL).await).await;
     assert_eq!(
         refusal(more).await,
         (
@@ -155,17 +139,9 @@ async fn what_lets_calls_end_does_not_wait_behind_them() {
     let layer = one_at_a_time(0);
     let server = Server::held();
     let stack = guarded(&layer, &server);
-    let _call = stack
-        .clone()
-        .oneshot(parsed("billing", "ann", CALL).await)
-        .await
-        .unwrap();
+    let _call = answered(&stack, parsed("billing", "ann", CALL).await).await;
     for message in [NOTE, RESULT, "DELETE", "GET"] {
-        let answer = stack
-            .clone()
-            .oneshot(parsed("billing", "ann", message).await)
-            .await
-            .unwrap();
+        let answer = answered(&stack, parsed("billing", "ann", message).await).await;
         assert_eq!(answer.status(), StatusCode::OK, "{message}");
     }
     let refused = stack
@@ -180,11 +156,7 @@ async fn servers_of_one_name_in_two_tenants_are_two() {
     let layer = one_at_a_time(0);
     let server = Server::held();
     let stack = guarded(&layer, &server);
-    let _call = stack
-        .clone()
-        .oneshot(parsed("billing", "ann", CALL).await)
-        .await
-        .unwrap();
+    let _call = answered(&stack, parsed("billing", "ann", CALL).await).await;
     let (mut parts, _) = parsed("billing", "ann", CALL).await.into_parts();
     let route = route("acme", "billing");
     let bytes = Bytes::from_static(CALL.as_bytes());

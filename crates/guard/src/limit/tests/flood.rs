@@ -36,7 +36,7 @@ async fn a_flood_does_not_keep_others_out() {
     for _ in 0..50 {
         let request = parsed("billing", "ann", CALL).await;
         let before = tokio::time::Instant::now();
-        let answer = stack.clone().oneshot(request).await.unwrap();
+        let answer = answered(&stack, request).await;
         assert_eq!(answer.status(), StatusCode::OK);
         assert!(
             before.elapsed() <= Duration::from_millis(30),
@@ -58,21 +58,9 @@ async fn beyond_the_total_everybody_is_shed() {
         ..unbounded()
     });
     let stack = guarded(&layer, &Server::held());
-    let first = stack
-        .clone()
-        .oneshot(unread("default", "ann").await)
-        .await
-        .unwrap();
-    let _second = stack
-        .clone()
-        .oneshot(unread("default", "bob").await)
-        .await
-        .unwrap();
-    let third = stack
-        .clone()
-        .oneshot(unread("default", "cy").await)
-        .await
-        .unwrap();
+    let first = answered(&stack, unread("default", "ann").await).await;
+    let _second = answered(&stack, unread("default", "bob").await).await;
+    let third = answered(&stack, unread("default", "cy").await).await;
     assert_eq!(
         refusal(third).await,
         (
