@@ -177,7 +177,6 @@ where
     }))
 }
 
-/// No bounds, for tests that set one.
 /// What the stack answers to one request.
 async fn answered<S, B>(stack: &S, request: Request<B>) -> Response<AnswerBody>
 where
@@ -186,6 +185,7 @@ where
     stack.clone().oneshot(request).await.unwrap()
 }
 
+/// No bounds, for tests that set one.
 fn unbounded() -> Limits {
     Limits {
         rate: None,

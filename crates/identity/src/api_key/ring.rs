@@ -262,7 +262,8 @@ impl ApiKeyRing {
         Ok(purged.len() as u64)
     }
 
-    /// Writes which keys were used since it was last called, and revocations that could not be stored. What cannot be written now is kept for the next time.
+    /// Writes which keys were used since it was last called, and revocations that could not be stored. What cannot be
+    /// written now is kept for the next time.
     ///
     /// # Errors
     /// [`ApiKeysError`] when the storage does not answer.

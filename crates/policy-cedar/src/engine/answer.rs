@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use cedar_policy::Entities;
+use cedar_policy::{Entities, EntityUid};
 
 use super::moment::Moment;
 use crate::{
@@ -27,14 +27,15 @@ impl CedarEngine {
         if let Some(verdict) = crate::read(&view.answers).get(question) {
             return Arc::clone(verdict);
         }
+        let target = question.target();
         let scopes = [
-            self.index.resource(&question.target()),
+            self.index.resource(&target),
             self.index.resource(&question.target_server()),
         ];
         let Some(ready) = view.ready(&self.index, &self.actions, question.action, scopes) else {
             return Arc::new(Verdict::default());
         };
-        let verdict = Arc::new(self.evaluate(view, question, &ready, moment));
+        let verdict = Arc::new(self.evaluate(view, question, target, &ready, moment));
         // A caller could ask for names that it makes up, without end: of those, only the ones that there are are kept.
         if ready.slice.timeless && (verdict.allowed || moment.call.is_none()) {
             self.keep(view, question, &verdict);
@@ -58,6 +59,7 @@ impl CedarEngine {
         &self,
         view: &View,
         question: &Question<'_>,
+        target: EntityUid,
         ready: &Ready,
         moment: &Moment<'_>,
     ) -> Verdict {
@@ -74,7 +76,10 @@ impl CedarEngine {
             return failed("the context of the call cannot be made".to_owned());
         };
         let principal = view.uid.clone();
-        let (action, target) = (question.action.uid(), question.target());
+        let action = question.action.uid();
+        let Some(entity) = question.entity(target.clone(), self.facts(question)) else {
+            return failed("the target cannot be an entity".to_owned());
+        };
         // The schema is held against every request: a value of the wrong type must not reach a policy.
         let request = match cedar_policy::Request::new(
             principal,
@@ -90,10 +95,7 @@ impl CedarEngine {
             .views
             .iter()
             .filter(|other| other.uid != view.uid && !slice.timeless);
-        let Some(target) = question.entity(question.target(), self.facts(question)) else {
-            return failed("the target cannot be an entity".to_owned());
-        };
-        let more = [target]
+        let more = [entity]
             .into_iter()
             .chain(others.map(|other| other.entity.clone()));
         let entities = match Entities::clone(&ready.entities).add_entities(more, None) {

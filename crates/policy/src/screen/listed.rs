@@ -14,15 +14,20 @@ const LISTS: [ItemKind; 4] = [
 ];
 
 impl<E: PolicyEngine> Screen<E> {
-    /// The message with those items of its list that may be seen.
+    /// The answer to a call for a list, with those items that may be seen.
     pub(super) async fn filter(
         &self,
         bytes: &Bytes,
         envelope: &Envelope,
         kind: ItemKind,
     ) -> Result<Bytes, Unfit> {
-        let mut list = ListView::new(bytes.clone(), envelope, kind).map_err(unreadable)?;
+        let list = ListView::new(bytes.clone(), envelope, kind).map_err(unreadable)?;
         self.input_requests(&Members::beside(&list)).await?;
+        self.retain(list, kind).await
+    }
+
+    /// The message with those items of its list that may be seen.
+    async fn retain(&self, mut list: ListView, kind: ItemKind) -> Result<Bytes, Unfit> {
         let names: Vec<&str> = list.items().iter().map(|item| &*item.name).collect();
         let shown = self.visible(kind, &names).await;
         // What one caller may see is no other caller's answer, even if it happens to be everything.
@@ -41,7 +46,8 @@ impl<E: PolicyEngine> Screen<E> {
         for kind in LISTS {
             let list = result.find(kind.result_field())?;
             if list.is_some_and(|list| list.starts_with('[')) {
-                filtered = self.filter(&filtered, &read, kind).await?;
+                let list = ListView::new(filtered, &read, kind).map_err(unreadable)?;
+                filtered = self.retain(list, kind).await?;
                 // The places of what stands behind the list are others now.
                 read =
                     Envelope::parse(&filtered, Peer::Server, &self.limits).map_err(unreadable)?;
