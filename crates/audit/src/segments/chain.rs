@@ -148,6 +148,13 @@ impl Chain {
         self.flush_with(None);
     }
 
+    /// Writes what waits, for the log's thread: what comes from now on is to be announced to it again. Whoever else flushes
+    /// leaves it to look in vain.
+    pub(crate) fn flush_announced(&self) {
+        self.announced.store(false, Ordering::Release);
+        self.flush();
+    }
+
     /// Writes what waits, and then that this writer closes, if it had opened the chain.
     pub(crate) fn close(&self) -> Result<(), AppendError> {
         let idle = {
@@ -173,7 +180,6 @@ impl Chain {
         let mut writer = self.writer();
         // Taken after the writer's lock, so that two who flush do not swap the order of the queue.
         let mut queue = self.queue();
-        self.announced.store(false, Ordering::Release);
         queue.has_leader = false;
         queue.bytes = 0;
         let mut items = mem::take(&mut queue.items);

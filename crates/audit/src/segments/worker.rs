@@ -78,10 +78,7 @@ impl Worker {
     /// Something waits in this chain.
     pub(super) fn announce(&self, chain: Arc<Chain>) {
         let mut work = self.work();
-        // Callers who wait for records of theirs have written it meanwhile, and then it is announced again.
-        if !work.announced.iter().any(|one| Arc::ptr_eq(one, &chain)) {
-            work.announced.push(chain);
-        }
+        work.announced.push(chain);
         if work.announced_at.is_none() {
             work.announced_at = Some(Instant::now());
             self.wake.notify_one();
@@ -134,7 +131,7 @@ impl Shared {
         loop {
             let work = self.worker.next(tick);
             for chain in &work.announced {
-                chain.flush();
+                chain.flush_announced();
             }
             self.answer(work.requests);
             if work.stop {
