@@ -17,8 +17,11 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use bytes::Bytes;
-use gatewright_audit::{AuditSink as _, Change, Durability, Record, SegmentFiles, Stage};
-use gatewright_core::{Clock as _, ServerName, Subject, SystemClock, TenantId, Timestamp};
+use gatewright_audit::SegmentFiles;
+use gatewright_core::{
+    Actor, Change, Clock as _, Recorder as _, ServerName, Stage, Subject, SystemClock, TenantId,
+    Timestamp,
+};
 use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
@@ -147,11 +150,8 @@ impl Console {
         change: Change,
         make: impl Future<Output = Made<T>>,
     ) -> Result<T, Problem> {
-        let write = |change: &Change, stage| {
-            let record = Record::changed(change, stage, now());
-            self.0.log.append(record, Durability::Synced)
-        };
-        write(&change, Stage::Begun).await.map_err(|error| {
+        let begun = self.0.log.record(&change, Stage::Begun, now());
+        begun.await.map_err(|error| {
             let detail = format!("nothing was changed, since it cannot be recorded: {error}");
             Problem::unavailable("no-record", &detail)
         })?;
@@ -162,7 +162,7 @@ impl Console {
         };
         let mut ended = change;
         ended.details.extend(details);
-        if let Err(error) = write(&ended, stage).await {
+        if let Err(error) = self.0.log.record(&ended, stage, now()).await {
             tracing::error!(%error, reference = %ended.reference, "the end of a change is not in the log");
         }
         made.map(|(value, _)| value)
@@ -256,7 +256,7 @@ fn unknown_issuer(tenant: &TenantView) -> Problem {
 }
 
 fn begin(tenant: &TenantId, operator: Operator, action: &'static str) -> Change {
-    Change::new(tenant.clone(), operator.uid, action)
+    Change::new(tenant.clone(), Actor::Operator(operator.uid), action)
 }
 
 fn now() -> Timestamp {

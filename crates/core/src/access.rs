@@ -1,6 +1,6 @@
 //! Roles and grants as data: what configuration and, later, the store hold, and what an engine compiles.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +207,8 @@ pub enum Grantee {
     Group(Group),
     /// An agent.
     Agent(Subject),
+    /// Whoever the directory knows by this name, with whichever identity they come: `user/<id>` or `agent/<id>`.
+    Account(Arc<str>),
 }
 
 #[cfg(test)]

@@ -80,6 +80,12 @@ pub enum AuthenticateError {
     /// The credential is good and its subject is switched off.
     #[error("`{0}` is disabled")]
     Disabled(Subject),
+    /// The credential is good and nobody knows its subject.
+    #[error("`{0}` is not known here")]
+    Unknown(Subject),
+    /// It cannot be said whether its subject is alive.
+    #[error("it cannot be said at present whether `{0}` is alive")]
+    Undecided(Subject),
     /// The credential ended before this moment; a resolver should have seen it, a cached answer may not.
     #[error("the credential has expired")]
     Expired,
@@ -116,6 +122,10 @@ pub async fn authenticate<R: Resolver>(
         match subjects.status(route.tenant(), party.subject()) {
             Status::Active(membership) => party.join(membership),
             Status::Disabled => return Err(AuthenticateError::Disabled(party.subject().clone())),
+            Status::Unknown => return Err(AuthenticateError::Unknown(party.subject().clone())),
+            Status::Unavailable => {
+                return Err(AuthenticateError::Undecided(party.subject().clone()));
+            }
         }
     }
     Ok(Principal::new(route, identity))
@@ -134,7 +144,10 @@ mod tests {
         fn status(&self, _: &TenantId, subject: &Subject) -> Status {
             match subject.id() {
                 "gone" => Status::Disabled,
+                "nobody" => Status::Unknown,
+                "stale" => Status::Unavailable,
                 id => Status::Active(Membership {
+                    account: Some(format!("user/{id}").into()),
                     groups: vec![Group::new("directory", &format!("{id}s"))],
                 }),
             }
@@ -179,6 +192,17 @@ mod tests {
                 .groups()
                 .contains(&Group::new("directory", "anns"))
         );
+        assert_eq!(&**ann.user().unwrap().account().unwrap(), "user/ann");
+    }
+
+    #[tokio::test]
+    async fn whom_nobody_knows_or_of_whom_nothing_can_be_said_is_refused() {
+        let nobody = identify(Identity::user(party("nobody"))).await;
+        let subject = Subject::new("idp", "nobody");
+        assert_eq!(nobody.unwrap_err(), AuthenticateError::Unknown(subject));
+        let stale = identify(Identity::delegated(party("ann"), party("stale"))).await;
+        let subject = Subject::new("idp", "stale");
+        assert_eq!(stale.unwrap_err(), AuthenticateError::Undecided(subject));
     }
 
     #[tokio::test]

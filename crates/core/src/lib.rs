@@ -44,6 +44,7 @@ mod answer;
 mod authenticate;
 mod authorize;
 mod call;
+mod change;
 mod clock;
 mod credential;
 mod draft;
@@ -66,6 +67,7 @@ pub use authorize::{
     PolicyEngine, SnapshotVersion, Visible, authorize, engine_fn,
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
+pub use change::{Actor, Change, Difference, RecordError, Recorder, Stage};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::{
     CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,

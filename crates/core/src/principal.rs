@@ -56,6 +56,10 @@ pub struct Group {
 }
 
 impl Group {
+    /// The issuer of groups that the directory knows, whose names are their ids there: no tokens are of it, since it is no
+    /// URL.
+    pub const DIRECTORY: &'static str = "directory";
+
     /// A group of an issuer.
     #[must_use]
     pub fn new(issuer: &str, name: &str) -> Self {
@@ -99,6 +103,7 @@ pub struct Party {
     groups: Arc<BTreeSet<Group>>,
     roles: Arc<BTreeSet<Arc<str>>>,
     name: Option<Arc<str>>,
+    account: Option<Arc<str>>,
 }
 
 impl Party {
@@ -110,6 +115,7 @@ impl Party {
             groups: Arc::default(),
             roles: Arc::default(),
             name: None,
+            account: None,
         }
     }
 
@@ -158,7 +164,16 @@ impl Party {
         self.name.as_deref()
     }
 
+    /// The directory's own name for them, where there is one; the same for each of their identities.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<str>> {
+        self.account.as_ref()
+    }
+
     pub(crate) fn join(&mut self, membership: Membership) {
+        if membership.account.is_some() {
+            self.account = membership.account;
+        }
         if !membership.groups.is_empty() {
             Arc::make_mut(&mut self.groups).extend(membership.groups);
         }

@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{Group, Subject, TenantId};
 
@@ -10,11 +10,17 @@ pub enum Status {
     Active(Membership),
     /// Switched off: every request is refused and open streams end.
     Disabled,
+    /// Nobody knows the subject. Refused as if switched off.
+    Unknown,
+    /// It cannot be said at present: what is known is too old. Refused as what cannot be checked.
+    Unavailable,
 }
 
 /// What the directory adds to an identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
+    /// The directory's own name for whoever it is, the same for each of their identities: `user/<id>` or `agent/<id>`.
+    pub account: Option<Arc<str>>,
     /// Groups besides those of the token.
     pub groups: Vec<Group>,
 }

@@ -212,6 +212,7 @@ fn grants(
         let issuer = match &grant.to {
             Grantee::User(subject) | Grantee::Agent(subject) => subject.issuer(),
             Grantee::Group(group) => group.issuer(),
+            Grantee::Account(_) => "",
         };
         if issuer.contains('|') {
             return Err(BuildEngineError::Issuer(issuer.to_owned()));

@@ -94,7 +94,11 @@ impl View {
         };
         let mut held = Vec::new();
         let mut until = None;
-        for (through, grantee) in groups.iter().chain([&(uid.clone(), own)]) {
+        let account = party
+            .account()
+            .map(|account| (uid.clone(), Grantee::Account(Arc::clone(account))));
+        let own = [(uid.clone(), own)];
+        for (through, grantee) in groups.iter().chain(&own).chain(&account) {
             for granted in grants.get(grantee).into_iter().flatten() {
                 if granted.expires.is_some_and(|end| end <= now) {
                     continue;

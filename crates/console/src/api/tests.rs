@@ -2,6 +2,7 @@ use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use axum::{body::Body, extract::connect_info::MockConnectInfo};
+use gatewright_audit::{AuditSink as _, Durability, Record};
 use gatewright_core::{CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
 use gatewright_identity::{MacKey, MacKeys};
 use gatewright_store::SqliteStore;
@@ -454,8 +455,8 @@ async fn nobody_keeps_the_gateway_from_its_end() {
     ] {
         let bed = bed().await;
         for _ in 0..2000 {
-            let change =
-                Change::new(TenantId::default(), 7, "test").with("filler", &"x".repeat(400));
+            let change = Change::new(TenantId::default(), Actor::Operator(7), "test")
+                .with("filler", &"x".repeat(400));
             let record = Record::changed(&change, Stage::Done, now());
             bed.log.append(record, Durability::Written).await.unwrap();
         }
