@@ -2,7 +2,7 @@ use std::future::Future;
 
 use http::request::Parts;
 
-use crate::{Clock, Identity, Principal, Route, Status, Subject, Subjects};
+use crate::{Clock, Identity, PartyKind, Principal, Route, Status, Subject, Subjects, Who};
 
 /// Whose fault a rejected credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +118,14 @@ pub async fn authenticate<R: Resolver>(
     if identity.expires_at.is_some_and(|at| at <= clock.now()) {
         return Err(AuthenticateError::Expired);
     }
-    for party in identity.who.parties_mut() {
-        match subjects.status(route.tenant(), party.subject()) {
+    let alone = matches!(identity.who, Who::User(_));
+    for (kind, party) in identity.who.parties_mut() {
+        let mut status = subjects.status(route.tenant(), kind, party.subject());
+        // Who acts for a person was known before; whoever that is, has to come themselves first.
+        if status == Status::Unknown && alone && kind == PartyKind::User {
+            status = subjects.admit(route.tenant(), party).await;
+        }
+        match status {
             Status::Active(membership) => party.join(membership),
             Status::Disabled => return Err(AuthenticateError::Disabled(party.subject().clone())),
             Status::Unknown => return Err(AuthenticateError::Unknown(party.subject().clone())),
@@ -141,7 +147,7 @@ mod tests {
     struct Directory;
 
     impl Subjects for Directory {
-        fn status(&self, _: &TenantId, subject: &Subject) -> Status {
+        fn status(&self, _: &TenantId, _: PartyKind, subject: &Subject) -> Status {
             match subject.id() {
                 "gone" => Status::Disabled,
                 "nobody" => Status::Unknown,
@@ -156,7 +162,7 @@ mod tests {
         fn disabled(
             &self,
             _: &TenantId,
-            _: &[Subject],
+            _: &[(PartyKind, Subject)],
         ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
             Box::pin(future::pending())
         }

@@ -82,5 +82,5 @@ pub use principal::{Group, Identity, Method, Party, Principal, Subject, Who};
 pub use route::{AuditClass, InvalidRoute, Profile, Route, ScopeRule, UnknownMethods};
 pub use sealer::{OpenError, Purpose, SealError, Sealer};
 pub use secret::{Secret, SecretBytes};
-pub use subjects::{AnyIdentified, Membership, Status, Subjects};
+pub use subjects::{AnyIdentified, Membership, PartyKind, Status, Subjects};
 pub use withdrawal::Withdrawal;

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use crate::{Membership, Route, TenantId, Timestamp, Withdrawal};
+use crate::{Membership, PartyKind, Route, TenantId, Timestamp, Withdrawal};
 
 /// The stable key of a user or an agent: who vouches for it, and its name there.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +104,7 @@ pub struct Party {
     roles: Arc<BTreeSet<Arc<str>>>,
     name: Option<Arc<str>>,
     account: Option<Arc<str>>,
+    verified_email: Option<Arc<str>>,
 }
 
 impl Party {
@@ -116,6 +117,7 @@ impl Party {
             roles: Arc::default(),
             name: None,
             account: None,
+            verified_email: None,
         }
     }
 
@@ -137,6 +139,13 @@ impl Party {
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the e-mail address that the issuer says it has verified.
+    #[must_use]
+    pub fn with_verified_email(mut self, email: &str) -> Self {
+        self.verified_email = Some(email.into());
         self
     }
 
@@ -162,6 +171,12 @@ impl Party {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// The e-mail address that the issuer says it has verified. Who may say so of which domains is the directory's to know.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        self.verified_email.as_deref()
     }
 
     /// The directory's own name for them, where there is one; the same for each of their identities.
@@ -197,10 +212,13 @@ pub enum Who {
 }
 
 impl Who {
-    pub(crate) fn parties_mut(&mut self) -> Vec<&mut Party> {
+    pub(crate) fn parties_mut(&mut self) -> Vec<(PartyKind, &mut Party)> {
         match self {
-            Self::User(one) | Self::Agent(one) => vec![one],
-            Self::Delegated { user, agent } => vec![user, agent],
+            Self::User(user) => vec![(PartyKind::User, user)],
+            Self::Agent(agent) => vec![(PartyKind::Agent, agent)],
+            Self::Delegated { user, agent } => {
+                vec![(PartyKind::User, user), (PartyKind::Agent, agent)]
+            }
         }
     }
 }
@@ -338,6 +356,15 @@ impl Principal {
     /// Every party involved: one, or the user and then the agent.
     pub fn parties(&self) -> impl Iterator<Item = &Party> {
         self.user().into_iter().chain(self.agent())
+    }
+
+    /// The stable keys of every party, each with its side.
+    pub fn sides(&self) -> impl Iterator<Item = (PartyKind, &Subject)> {
+        let user = self.user().map(|user| (PartyKind::User, user.subject()));
+        let agent = self
+            .agent()
+            .map(|agent| (PartyKind::Agent, agent.subject()));
+        user.into_iter().chain(agent)
     }
 
     /// The token's scopes; `None` where the credential knows none and limits nothing.

@@ -32,12 +32,12 @@ pub enum Kind {
     VirtualServer,
     /// Hand-written policies: the draft, and each version that was published.
     Policies,
-    /// A person who is invited by e-mail.
-    Invitation,
     /// A token of an identity provider that provisions.
     ScimToken,
     /// What was cut when somebody left.
     Receipt,
+    /// What a file has made.
+    Applied,
 }
 
 impl Kind {
@@ -54,9 +54,9 @@ impl Kind {
         Self::Server,
         Self::VirtualServer,
         Self::Policies,
-        Self::Invitation,
         Self::ScimToken,
         Self::Receipt,
+        Self::Applied,
     ];
 
     /// A stable name, for storage and for the log.
@@ -74,9 +74,9 @@ impl Kind {
             Self::Server => "server",
             Self::VirtualServer => "virtual-server",
             Self::Policies => "policies",
-            Self::Invitation => "invitation",
             Self::ScimToken => "scim-token",
             Self::Receipt => "receipt",
+            Self::Applied => "applied",
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use gatewright_core::{Membership, Status, Subject, Subjects, TenantId};
+use gatewright_core::{Membership, PartyKind, Status, Subject, Subjects, TenantId};
 use tokio::sync::watch;
 
 use crate::config::Organisation;
@@ -64,7 +64,7 @@ fn known(organisation: &Organisation) -> Tenants {
 }
 
 impl Subjects for Directory {
-    fn status(&self, tenant: &TenantId, subject: &Subject) -> Status {
+    fn status(&self, tenant: &TenantId, _: PartyKind, subject: &Subject) -> Status {
         if is_gone(&self.0.borrow(), tenant, subject) {
             return Status::Disabled;
         }
@@ -74,16 +74,16 @@ impl Subjects for Directory {
     fn disabled(
         &self,
         tenant: &TenantId,
-        subjects: &[Subject],
+        parties: &[(PartyKind, Subject)],
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut changes = self.0.subscribe();
-        let (tenant, subjects) = (tenant.clone(), subjects.to_vec());
+        let (tenant, subjects) = (tenant.clone(), parties.to_vec());
         Box::pin(async move {
             let off = changes
                 .wait_for(|all| {
                     subjects
                         .iter()
-                        .any(|subject| is_gone(all, &tenant, subject))
+                        .any(|(_, subject)| is_gone(all, &tenant, subject))
                 })
                 .await
                 .is_ok();
@@ -138,13 +138,13 @@ mod tests {
         let tenant = TenantId::default();
         for (id, off) in [("ann", true), ("bot", true), ("ben", false), ("who", false)] {
             assert_eq!(
-                directory.status(&tenant, &subject(id)) == Status::Disabled,
+                directory.status(&tenant, PartyKind::User, &subject(id)) == Status::Disabled,
                 off,
                 "{id}"
             );
         }
         let acme = TenantId::new("acme").unwrap();
-        let ann = directory.status(&acme, &subject("ann"));
+        let ann = directory.status(&acme, PartyKind::User, &subject("ann"));
         assert!(matches!(ann, Status::Active(_)), "{ann:?}");
     }
 
@@ -152,7 +152,8 @@ mod tests {
     fn who_is_of_no_issuer_or_tenant_of_ours_is_gone() {
         let directory = Directory::new(&organisation(""));
         let gone = |tenant: &TenantId, issuer: &str| {
-            directory.status(tenant, &Subject::new(issuer, "ann")) == Status::Disabled
+            directory.status(tenant, PartyKind::User, &Subject::new(issuer, "ann"))
+                == Status::Disabled
         };
         let acme = TenantId::new("acme").unwrap();
         assert!(!gone(&TenantId::default(), "https://idp.example"));
@@ -165,13 +166,21 @@ mod tests {
     async fn a_waiting_stream_learns_of_a_reload_that_switches_its_subject_off() {
         let directory = Directory::new(&organisation(""));
         let tenant = TenantId::default();
-        let gone = directory.disabled(&tenant, &[subject("ben"), subject("ann")]);
-        let mut stays = directory.disabled(&tenant, &[subject("ben")]);
+        let gone = directory.disabled(
+            &tenant,
+            &[
+                (PartyKind::User, subject("ben")),
+                (PartyKind::User, subject("ann")),
+            ],
+        );
+        let mut stays = directory.disabled(&tenant, &[(PartyKind::User, subject("ben"))]);
         directory.replace(&organisation("[[users]]\nid = 'ann'\ndisabled = true\n"));
         gone.await;
         assert!(futures(&mut stays).await, "Ben is not meant");
         // One who asks later learns at once.
-        directory.disabled(&tenant, &[subject("ann")]).await;
+        directory
+            .disabled(&tenant, &[(PartyKind::User, subject("ann"))])
+            .await;
         let settings = Settings::parse("public_url = 'https://gw.example'", Path::new("/x"));
         let nobody = Organisation::parse("", &settings.unwrap()).unwrap();
         directory.replace(&nobody);

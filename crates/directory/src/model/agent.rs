@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Identity;
+use super::{Identity, Origin};
 
 /// A principal that is no person. It outlives the credentials by which it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Agent {
     /// Whether it may do anything at all.
     #[serde(default)]
     pub status: AgentStatus,
+    /// How it came to be here.
+    #[serde(default)]
+    pub origin: Origin,
     /// As whom tokens know it. Its API keys know it by its id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identities: Vec<Identity>,
@@ -49,6 +52,7 @@ impl Agent {
             purpose: None,
             expires: None,
             status: AgentStatus::Active,
+            origin: Origin::Administrator,
             identities: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::unique;
+use super::{Origin, unique};
 use crate::records::UniqueName;
 
 /// A group. Who is in it are records of their own.
@@ -13,6 +13,9 @@ pub struct Group {
     /// The identity provider's id for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// How it came to be here.
+    #[serde(default)]
+    pub origin: Origin,
     /// What else an identity provider says of it, as it said it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub attributes: Map<String, Value>,
@@ -25,6 +28,7 @@ impl Group {
         Self {
             display_name: display_name.to_owned(),
             external_id: None,
+            origin: Origin::Administrator,
             attributes: Map::new(),
         }
     }

@@ -26,6 +26,9 @@ pub struct User {
     /// As whom tokens know them, besides what their issuers' `scim_attribute` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identities: Vec<Identity>,
+    /// They were invited, and have not come yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited: Option<Invited>,
     /// How they came to be here.
     #[serde(default)]
     pub origin: Origin,
@@ -56,7 +59,26 @@ impl Disabled {
     }
 }
 
-/// How a person came to be here.
+/// An invitation. No mail is sent; whoever comes with a token of this address, verified by an issuer that the tenant believes
+/// for its domain, is the person from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invited {
+    /// To this address.
+    pub email: String,
+    /// From then on it is void; milliseconds since 1970.
+    pub expires: i64,
+}
+
+impl Invited {
+    /// The form in which addresses are compared.
+    #[must_use]
+    pub fn folded(email: &str) -> String {
+        email.to_lowercase()
+    }
+}
+
+/// How somebody or something came to be here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -66,8 +88,6 @@ pub enum Origin {
     Administrator,
     /// An identity provider provisioned them.
     Scim,
-    /// They followed an invitation.
-    Invitation,
     /// They came with a good token, and the tenant takes in whoever does.
     Sight,
 }
@@ -83,6 +103,7 @@ impl User {
             active: true,
             disabled: None,
             identities: Vec::new(),
+            invited: None,
             origin: Origin::Administrator,
             attributes: Map::new(),
         }
@@ -114,9 +135,12 @@ impl User {
 
     pub(super) fn names(&self) -> Vec<UniqueName> {
         let external = self.external_id.as_deref().map(Self::by_external_id);
+        let invited = self.invited.as_ref();
+        let invited = invited.map(|to| unique("invitation", &Invited::folded(&to.email)));
         [Self::by_user_name(&self.user_name)]
             .into_iter()
             .chain(external)
+            .chain(invited)
             .chain(self.identities.iter().map(Identity::name))
             .collect()
     }
