@@ -21,12 +21,8 @@
 //!         "when": {"arguments": [{"argument": "cents", "at_most": 10_000}]},
 //!     }],
 //! }))?;
-//! let to_ann = Grant {
-//!     role: "clerk".into(),
-//!     to: Grantee::User(Subject::new("https://login.example.com", "ann")),
-//!     expires: None,
-//!     reason: None,
-//! };
+//! let ann = Subject::new("https://login.example.com", "ann");
+//! let to_ann = Grant::new("clerk", Grantee::User(ann));
 //! let engine = CedarEngine::builder()
 //!     .roles([clerk])
 //!     .grants([to_ann])

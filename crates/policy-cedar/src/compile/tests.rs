@@ -3,9 +3,8 @@ use super::*;
 fn compile(permission: Json) -> Result<Vec<Source>, BuildEngineError> {
     let permission = serde_json::from_value(permission).unwrap();
     role(&Role {
-        name: "r".into(),
-        description: None,
         permissions: vec![permission],
+        ..Role::new("r")
     })
 }
 

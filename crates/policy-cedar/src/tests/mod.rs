@@ -98,12 +98,7 @@ fn role(name: &str, permissions: &Json) -> Role {
 }
 
 fn grant(role: &str, to: Grantee) -> Grant {
-    Grant {
-        role: role.into(),
-        to,
-        expires: None,
-        reason: None,
-    }
+    Grant::new(role, to)
 }
 
 fn to_user(role: &str, name: &str) -> Grant {
