@@ -92,8 +92,8 @@ impl Inheritance {
 
     /// The role itself, and then every role that it has the permissions of. Empty when there is no such role.
     #[must_use]
-    pub fn all(&self, role: &str) -> &[Arc<str>] {
-        self.0.get(role).map_or(&[], AsRef::as_ref)
+    pub fn all(&self, role: &str) -> Arc<[Arc<str>]> {
+        self.0.get(role).cloned().unwrap_or_default()
     }
 
     /// Whether there is such a role.
@@ -181,8 +181,8 @@ mod tests {
     }
 
     fn names(inheritance: &Inheritance, role: &str) -> Vec<String> {
-        let all = inheritance.all(role).iter();
-        all.map(ToString::to_string).collect()
+        let all = inheritance.all(role);
+        all.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{CedarEngine, CedarEngineBuilder};
 
+mod admin;
 mod arguments;
 mod credentials;
 mod decisions;
