@@ -4,7 +4,15 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CredentialMode, Group, Subject, Timestamp};
+mod built_in;
+mod inheritance;
+
+use crate::{AdminVerb, CredentialMode, Group, ServerName, Subject, Timestamp};
+
+pub use self::{
+    built_in::{BUILT_IN, BuiltInRole, built_in_roles},
+    inheritance::{Inheritance, InheritanceError},
+};
 
 /// A name with `*` for any part of it, as `invoice_*` or `file:///docs/*`. Everything else is literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,18 +73,58 @@ pub struct Role {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Roles whose permissions it has too, and theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherits: Vec<String>,
     /// What it permits; each stands for itself.
     #[serde(default)]
     pub permissions: Vec<Permission>,
+    /// What it permits administrators; each stands for itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admin: Vec<AdminPermission>,
+}
+
+impl Role {
+    /// A role that permits nothing.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: None,
+            inherits: Vec::new(),
+            permissions: Vec::new(),
+            admin: Vec::new(),
+        }
+    }
+}
+
+/// What an administrator may do: to everything in the tenant, or to what concerns one server or group where the grant
+/// of the role is [over](Grant::over) that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminPermission {
+    /// Names of [verbs](crate::AdminVerb), `*` for a part.
+    pub actions: Vec<Pattern>,
+}
+
+impl AdminPermission {
+    /// The verbs that it names.
+    pub fn verbs(&self) -> impl Iterator<Item = AdminVerb> {
+        AdminVerb::ALL.iter().copied().filter(|verb| {
+            let mut patterns = self.actions.iter();
+            patterns.any(|pattern| pattern.matches(verb.name()))
+        })
+    }
 }
 
 /// One permission: things of some servers, under conditions.
 ///
-/// It has two halves. *See*: servers, names, `read_only`. *Call*: these and every condition of `when`.
+/// It has two halves. *See*: servers, names, `read_only`, `destructive`, `tags`. *Call*: these and every condition of
+/// `when`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
-    /// Names of servers, `*` for a part.
+    /// Names of servers and virtual servers, which share one space of names, `*` for a part.
     pub servers: Vec<Pattern>,
     /// Names of tools.
     #[serde(default)]
@@ -90,6 +138,13 @@ pub struct Permission {
     /// Only tools for which configuration vouches that they read only.
     #[serde(default)]
     pub read_only: bool,
+    /// Only tools of which configuration says that they destroy (a tool that it says nothing of may), or that they do
+    /// not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<bool>,
+    /// Only tools that configuration gives one of these tags; empty asks for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Requests that the server may send to the client: `sampling/createMessage`, `elicitation/create`, `roots/list`.
     #[serde(default)]
     pub server_requests: Vec<Pattern>,
@@ -121,6 +176,19 @@ pub struct When {
     /// The moment is within this span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// An agent acts for a person, or nobody acts for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<Delegated>,
+}
+
+/// A condition on delegation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delegated {
+    /// Only where an agent acts for a person.
+    Only,
+    /// Never where one does.
+    Never,
 }
 
 /// A condition on one argument. A missing argument, `null` or a value of another type does not fit.
@@ -186,7 +254,7 @@ pub enum Weekday {
 }
 
 /// A role given to somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// Which role.
     pub role: String,
@@ -196,6 +264,42 @@ pub struct Grant {
     pub expires: Option<Timestamp>,
     /// Why, for the next review.
     pub reason: Option<String>,
+    /// What the holder administers by what the role permits administrators; the whole tenant if not said. The role's
+    /// permissions on servers are as they are, whatever stands here.
+    pub over: Option<Scope>,
+}
+
+impl Grant {
+    /// A grant that never ends.
+    #[must_use]
+    pub fn new(role: &str, to: Grantee) -> Self {
+        Self {
+            role: role.to_owned(),
+            to,
+            expires: None,
+            reason: None,
+            over: None,
+        }
+    }
+}
+
+/// A part of a tenant that somebody administers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// A server or a virtual server.
+    Server(ServerName),
+    /// A group: the group itself, who is in it, and what is granted to it.
+    Group(Group),
+}
+
+/// `server:<name>` or `group:<issuer>|<name>`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(server) => write!(f, "server:{server}"),
+            Self::Group(group) => write!(f, "group:{group}"),
+        }
+    }
 }
 
 /// Who a role is given to.
@@ -209,6 +313,18 @@ pub enum Grantee {
     Agent(Subject),
     /// Whoever the directory knows by this name, with whichever identity they come: `user/<id>` or `agent/<id>`.
     Account(Arc<str>),
+}
+
+/// `user:<subject>`, `group:<group>` or `agent:<subject>`.
+impl fmt::Display for Grantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(subject) => write!(f, "user:{subject}"),
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Agent(subject) => write!(f, "agent:{subject}"),
+            Self::Account(account) => write!(f, "account:{account}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gatewright_wire::ItemKind;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{Call, CallBody, Principal, Route, SubscriptionsError};
+use crate::{AdminAction, Call, CallBody, Principal, Route, SubscriptionsError};
 
 /// The version of the snapshot (policies, roles, grants) that a decision was made on; 0 where there is only one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -136,6 +136,20 @@ pub trait PolicyEngine: Send + Sync + 'static {
         kind: ItemKind,
         names: &[&str],
     ) -> impl Future<Output = Visible> + Send;
+
+    /// May this principal do this to the organisation? An engine that knows nothing of administrators denies it.
+    fn decide_admin(
+        &self,
+        principal: &Principal,
+        action: &AdminAction,
+    ) -> impl Future<Output = Decision> + Send {
+        let denied = Decision::deny(&format!(
+            "the engine knows nothing of administrators: {} by {}",
+            action.verb,
+            principal.key()
+        ));
+        std::future::ready(denied)
+    }
 }
 
 /// A closure as a [`PolicyEngine`]; it shows an item when it allows the call that uses it without arguments.
@@ -393,7 +407,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{Identity, Party, ScopeRule, Subject, access::Pattern};
+    use crate::{AdminVerb, Identity, Party, ScopeRule, Subject, TenantId, access::Pattern};
 
     fn route(server: &str) -> Route {
         Route::single(server, "https://a/mcp")
@@ -434,6 +448,16 @@ mod tests {
         assert_eq!(**permitted.permit().policies(), ["p".into()]);
         assert_eq!(permitted.principal().key(), "user:idp|ann");
         assert_eq!(permitted.call().target(), Some("pay"));
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_knows_no_administrators_denies_them_everything() {
+        let engine = engine_fn(|_, _| Decision::allow(["p"]));
+        for verb in AdminVerb::ALL {
+            let action = AdminAction::new(TenantId::default(), *verb, "thing", "x");
+            let decision = engine.decide_admin(&principal("s", None), &action).await;
+            assert!(matches!(decision, Decision::Deny { .. }), "{verb}");
+        }
     }
 
     #[tokio::test]

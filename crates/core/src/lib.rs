@@ -40,6 +40,7 @@
 //! This crate does no I/O and knows no runtime.
 
 pub mod access;
+mod admin;
 mod answer;
 mod authenticate;
 mod authorize;
@@ -56,6 +57,7 @@ mod secret;
 mod subjects;
 mod withdrawal;
 
+pub use admin::{AdminAction, AdminVerb, Given};
 pub use answer::{
     AnswerBody, BoxError, Refused, Standing, bearer_challenge, json_rpc_refusal, miswired,
 };

@@ -13,6 +13,14 @@ impl Subject {
     /// The issuer of those who are known here only, by API keys: no tokens are of it, since it is no URL.
     pub const LOCAL: &'static str = "local";
 
+    /// The issuer of those who reach the machine itself, through its local socket. No token and no key is theirs: they
+    /// are identified by the service that listens there ([`Method::External`]), and they administer everything.
+    pub const OPERATOR: &'static str = "operator";
+
+    /// The issuer of identity providers that push people and groups, by the tokens that they do it with. As
+    /// [`OPERATOR`](Self::OPERATOR) they are identified by the service that listens for them.
+    pub const SCIM: &'static str = "scim";
+
     /// A subject as its issuer names it (`iss` and `sub`, RFC 7519 §4.1).
     #[must_use]
     pub fn new(issuer: &str, id: &str) -> Self {
@@ -281,6 +289,18 @@ impl Identity {
             expires_at: None,
             withdrawal: None,
         }
+    }
+
+    /// Who reaches the machine itself, under a name for the record: see [`Subject::OPERATOR`].
+    #[must_use]
+    pub fn operator(name: &str) -> Self {
+        Self::user(Party::new(Subject::new(Subject::OPERATOR, name)))
+    }
+
+    /// An identity provider that pushes people and groups, by the id of its token: see [`Subject::SCIM`].
+    #[must_use]
+    pub fn provisioner(token: &str) -> Self {
+        Self::agent(Party::new(Subject::new(Subject::SCIM, token)))
     }
 
     /// A person, with nothing else known.

@@ -160,7 +160,7 @@ impl<'a> Question<'a> {
     }
 
     /// What it is about, as policies read it. `None` if Cedar cannot hold it.
-    pub(crate) fn entity(&self, uid: EntityUid, facts: ToolFacts) -> Option<Entity> {
+    pub(crate) fn entity(&self, uid: EntityUid, facts: Option<&ToolFacts>) -> Option<Entity> {
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let flag = RestrictedExpression::new_bool;
         let field = if self.kind == Kind::Resource {
@@ -174,8 +174,14 @@ impl<'a> Question<'a> {
         }
         attributes.insert("server".to_owned(), text(self.server.as_str()));
         if self.kind == Kind::Tool {
-            attributes.insert("readOnly".to_owned(), flag(facts.read_only));
-            attributes.insert("destructive".to_owned(), flag(facts.destructive));
+            // Nobody vouches for it: it may change and destroy.
+            let (read_only, destructive) =
+                facts.map_or((false, true), |facts| (facts.read_only, facts.destructive));
+            let tags = facts.iter().flat_map(|facts| &facts.tags);
+            let tags = RestrictedExpression::new_set(tags.map(|tag| text(tag)));
+            attributes.insert("readOnly".to_owned(), flag(read_only));
+            attributes.insert("destructive".to_owned(), flag(destructive));
+            attributes.insert("tags".to_owned(), tags);
         }
         Entity::new(uid, attributes, [self.target_server()].into()).ok()
     }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     hash::RandomState,
     path::PathBuf,
     sync::{Arc, RwLock, atomic::AtomicUsize},
@@ -8,26 +8,30 @@ use std::{
 use cedar_policy::{Authorizer, PolicyId};
 use gatewright_core::{
     Clock, ServerName, SnapshotVersion, SystemClock, TenantId,
-    access::{Grant, Grantee, Pattern, Role},
+    access::{Grant, Pattern, Role},
 };
 
 use crate::{
-    BuildEngineError, CedarEngine, Limited, compile,
+    BuildEngineError, CedarEngine, Grants, Limited,
+    admin::{self, AdminPolicies, Mentions},
+    compile,
     compile::Source,
     engine::VIEWS,
     files::{self, Place, PolicyFile},
     index::Index,
+    roles::Roles,
     schema,
-    view::Granted,
 };
 
 /// What configuration vouches for about a tool. What a server says of its own tools is never believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolFacts {
     /// It changes nothing.
     pub read_only: bool,
     /// It may destroy something.
     pub destructive: bool,
+    /// Words that permissions pick tools by.
+    pub tags: BTreeSet<String>,
 }
 
 impl ToolFacts {
@@ -35,6 +39,7 @@ impl ToolFacts {
     pub const READ_ONLY: Self = Self {
         read_only: true,
         destructive: false,
+        tags: BTreeSet::new(),
     };
 }
 
@@ -44,6 +49,7 @@ impl Default for ToolFacts {
         Self {
             read_only: false,
             destructive: true,
+            tags: BTreeSet::new(),
         }
     }
 }
@@ -56,6 +62,7 @@ pub struct CedarEngineBuilder {
     version: SnapshotVersion,
     roles: Vec<Role>,
     grants: Vec<Grant>,
+    shared: Option<Grants>,
     facts: HashMap<ServerName, Vec<(Pattern, ToolFacts)>>,
     dirs: Vec<PathBuf>,
     texts: Vec<PolicyFile>,
@@ -84,6 +91,13 @@ impl CedarEngineBuilder {
     /// Adds grants of those roles.
     pub fn grants(mut self, grants: impl IntoIterator<Item = Grant>) -> Self {
         self.grants.extend(grants);
+        self
+    }
+
+    /// Takes grants that others change: those of the engine before, or those of a directory. A grant of a role that
+    /// there is none of gives nothing, and is warned about.
+    pub fn shared_grants(mut self, grants: Grants) -> Self {
+        self.shared = Some(grants);
         self
     }
 
@@ -119,36 +133,26 @@ impl CedarEngineBuilder {
     /// # Errors
     /// [`BuildEngineError`] names the file and line, or the role and permission, that is wrong.
     pub fn build(self) -> Result<CedarEngine, BuildEngineError> {
+        let roles = Roles::new(self.roles)?;
         let mut sources = Vec::new();
-        let mut names = HashSet::new();
-        for role in &self.roles {
-            if !names.insert(role.name.as_str()) {
-                return Err(BuildEngineError::TwoRoles(role.name.clone()));
-            }
+        let mut of_administrators = HashMap::new();
+        for role in roles.iter() {
             sources.extend(compile::role(role)?);
+            of_administrators.insert(role.name.as_str().into(), admin::role(role)?);
         }
-        let grants = grants(self.grants, &names)?;
+        let (grants, unknown) = grants(self.grants, self.shared, &roles)?;
 
-        let mut written = self.texts;
+        let mut files = self.texts;
         for dir in &self.dirs {
-            written.extend(files::read_dir(dir)?);
+            files.extend(files::read_dir(dir)?);
         }
-        let mut places: HashMap<PolicyId, Place> = HashMap::new();
-        for file in &written {
-            for (source, place) in files::parse(file)? {
-                let id = source.policy.id().clone();
-                if places.contains_key(&id) {
-                    let (file, id) = (place.file.name.to_string(), id.to_string());
-                    return Err(BuildEngineError::TakenId {
-                        file,
-                        line: place.line,
-                        id,
-                    });
-                }
-                places.insert(id, place);
-                sources.push(source);
-            }
+        let mut written = Written::default();
+        for file in &files {
+            written.read(file)?;
         }
+        let mentions = written.mentions()?;
+        written.read_built_in()?;
+        sources.append(&mut written.calls);
 
         let paths: BTreeSet<&str> = sources.iter().flat_map(argument_paths).collect();
         let schema = schema::with_arguments(paths)?;
@@ -157,14 +161,24 @@ impl CedarEngineBuilder {
             .map_err(|error| BuildEngineError::Schema {
                 reason: error.to_string(),
             })?;
-        let mut warnings = files::validate(schema.clone(), &sources, &places)?;
+        let mut warnings = files::validate(schema.clone(), &sources, &written.places)?;
         let index = Index::new(sources)?;
         warnings.extend(unscoped(&index));
+        warnings.extend(unknown);
+
+        let admin_schema = admin::schema()?;
+        let of_roles = of_administrators.values().flatten();
+        let administrators: Vec<Source> = of_roles.chain(&written.admin).cloned().collect();
+        let more = files::validate(admin_schema.clone(), &administrators, &written.places)?;
+        warnings.extend(more);
+        let admin = AdminPolicies::new(admin_schema, of_administrators, written.admin, mentions)?;
         Ok(CedarEngine {
             tenant: self.tenant,
             version: self.version,
             schema,
             index,
+            admin,
+            roles,
             grants,
             facts: self.facts,
             actions,
@@ -175,6 +189,69 @@ impl CedarEngineBuilder {
             answers: AtomicUsize::new(0),
             authorizer: Authorizer::new(),
         })
+    }
+}
+
+/// Policies written by hand.
+#[derive(Default)]
+struct Written {
+    calls: Vec<Source>,
+    admin: Vec<Source>,
+    places: HashMap<PolicyId, Place>,
+}
+
+impl Written {
+    fn read(&mut self, file: &PolicyFile) -> Result<(), BuildEngineError> {
+        for (source, place) in files::parse(file)? {
+            if source.reported.starts_with(admin::RESERVED) {
+                return Err(BuildEngineError::Policy {
+                    file: file.name.to_string(),
+                    line: place.line,
+                    reason: format!(
+                        "`{}` cannot be an id: `{}…` names policies that every tenant has",
+                        source.reported,
+                        admin::RESERVED
+                    ),
+                });
+            }
+            self.add(source, place)?;
+        }
+        Ok(())
+    }
+
+    fn read_built_in(&mut self) -> Result<(), BuildEngineError> {
+        for (source, place) in files::parse(&admin::built_in())? {
+            self.add(source, place)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, source: Source, place: Place) -> Result<(), BuildEngineError> {
+        let id = source.policy.id().clone();
+        if self.places.contains_key(&id) {
+            return Err(BuildEngineError::TakenId {
+                file: place.file.name.to_string(),
+                line: place.line,
+                id: id.to_string(),
+            });
+        }
+        let is_admin =
+            admin::is_about(&source.policy).map_err(|reason| BuildEngineError::Policy {
+                file: place.file.name.to_string(),
+                line: place.line,
+                reason,
+            })?;
+        self.places.insert(id, place);
+        if is_admin {
+            self.admin.push(source);
+        } else {
+            self.calls.push(source);
+        }
+        Ok(())
+    }
+
+    fn mentions(&self) -> Result<Mentions, BuildEngineError> {
+        Mentions::of(&self.calls, &self.admin).map_err(|reason| BuildEngineError::Schema { reason })
     }
 }
 
@@ -200,30 +277,29 @@ fn argument_paths(source: &Source) -> impl Iterator<Item = &str> {
     source.reads.arguments.iter().map(String::as_str)
 }
 
+/// The grants of a builder, which name roles that there are, and those that it was given to share.
 fn grants(
     given: Vec<Grant>,
-    roles: &HashSet<&str>,
-) -> Result<HashMap<Grantee, Vec<Granted>>, BuildEngineError> {
-    let mut grants: HashMap<Grantee, Vec<Granted>> = HashMap::new();
-    for grant in given {
-        if !roles.contains(grant.role.as_str()) {
-            return Err(BuildEngineError::UnknownRole(grant.role));
-        }
-        let issuer = match &grant.to {
-            Grantee::User(subject) | Grantee::Agent(subject) => subject.issuer(),
-            Grantee::Group(group) => group.issuer(),
-            Grantee::Account(_) => "",
-        };
-        if issuer.contains('|') {
-            return Err(BuildEngineError::Issuer(issuer.to_owned()));
-        }
-        let granted = Granted {
-            role: grant.role.into(),
-            expires: grant.expires,
-        };
-        grants.entry(grant.to).or_default().push(granted);
+    shared: Option<Grants>,
+    roles: &Roles,
+) -> Result<(Grants, Vec<String>), BuildEngineError> {
+    if let Some(unknown) = given.iter().find(|grant| roles.role(&grant.role).is_none()) {
+        return Err(BuildEngineError::UnknownRole(unknown.role.clone()));
     }
-    Ok(grants)
+    let Some(shared) = shared else {
+        return Ok((Grants::new(given)?, Vec::new()));
+    };
+    shared.add(given)?;
+    let unknown: BTreeSet<String> = shared
+        .all()
+        .iter()
+        .filter(|grant| roles.role(&grant.role).is_none())
+        .map(|grant| grant.role.clone())
+        .collect();
+    let warnings = unknown.into_iter().map(|role| {
+        format!("grants give the role `{role}`, which is not defined: they give nothing")
+    });
+    Ok((shared, warnings.collect()))
 }
 
 impl std::fmt::Debug for CedarEngineBuilder {

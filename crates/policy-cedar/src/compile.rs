@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use self::{
     conditions::conditions,
-    expression::{any_of, entity, get, like, var},
+    expression::{any_of, entity, get, has_any, like, not, value, var},
 };
 use crate::{BuildEngineError, arguments::Reads, names::Kind, schema};
 
@@ -129,8 +129,8 @@ fn permission_policies(
     for server in &permission.servers {
         for (kind, field, patterns, actions) in items {
             let mut also = Vec::new();
-            if kind == Kind::Tool && permission.read_only {
-                also.push(get(var("resource"), "readOnly"));
+            if kind == Kind::Tool {
+                vouched(permission, &mut also);
             }
             for (scope, mut when) in scopes(server, kind, field, patterns) {
                 when.extend(also.iter().cloned());
@@ -144,6 +144,22 @@ fn permission_policies(
         halves.push("connect", &[schema::CONNECT], &scope, &when)?;
     }
     Ok(())
+}
+
+/// What a permission asks of tools besides their names.
+fn vouched(permission: &Permission, all: &mut Vec<Json>) {
+    if permission.read_only {
+        all.push(get(var("resource"), "readOnly"));
+    }
+    match permission.destructive {
+        Some(true) => all.push(get(var("resource"), "destructive")),
+        Some(false) => all.push(not(get(var("resource"), "destructive"))),
+        None => {}
+    }
+    if !permission.tags.is_empty() {
+        let tags = permission.tags.iter().map(|tag| value(tag.as_str()));
+        all.push(has_any(get(var("resource"), "tags"), tags));
+    }
 }
 
 fn methods(

@@ -14,22 +14,24 @@ use std::{
 
 use cedar_policy::{Authorizer, Entities, Schema};
 use gatewright_core::{
-    Call, Clock, Decision, Obligation, Party, PolicyEngine, Principal, Route, ServerName,
-    SnapshotVersion, TenantId, Timestamp, Visible, Who,
-    access::{Grantee, Pattern},
+    AdminAction, Call, Clock, Decision, Obligation, Party, PolicyEngine, Principal, Route,
+    ServerName, SnapshotVersion, TenantId, Timestamp, Visible, Who, access::Pattern,
 };
 use gatewright_policy::Half;
 use gatewright_wire::ItemKind;
 
-use self::{explain::half, moment::Moment};
+use self::explain::half;
+pub(crate) use self::moment::Moment;
 use crate::{
-    BuildEngineError, CedarEngineBuilder, Limited, ToolFacts,
+    BuildEngineError, CedarEngineBuilder, Grants, Limited, ToolFacts,
+    admin::AdminPolicies,
     ask::{Ask, Question},
     index::Index,
     names::Kind,
+    roles::Roles,
     schema::SEE,
     uri,
-    view::{Granted, Verdict, View},
+    view::{Verdict, View},
 };
 
 /// How many principals are kept ready.
@@ -43,7 +45,9 @@ pub struct CedarEngine {
     pub(crate) version: SnapshotVersion,
     pub(crate) schema: Schema,
     pub(crate) index: Index,
-    pub(crate) grants: HashMap<Grantee, Vec<Granted>>,
+    pub(crate) admin: AdminPolicies,
+    pub(crate) roles: Roles,
+    pub(crate) grants: Grants,
     pub(crate) facts: HashMap<ServerName, Vec<(Pattern, ToolFacts)>>,
     pub(crate) actions: Entities,
     pub(crate) clock: Arc<dyn Clock>,
@@ -84,13 +88,20 @@ impl CedarEngine {
     /// How many policies there are, those made from roles included.
     #[must_use]
     pub fn policies(&self) -> usize {
-        self.index.len()
+        self.index.len() + self.admin.len()
     }
 
     /// Policies whose scope limits neither principal nor resource. Each is evaluated on every call of its
     /// actions, so many of them make every call slow.
     pub fn unscoped(&self) -> impl Iterator<Item = &str> {
         self.index.unscoped()
+    }
+
+    /// Who has which role. Changes of it count from the next decision on; an engine that follows this one takes it over
+    /// by [`shared_grants`](CedarEngineBuilder::shared_grants).
+    #[must_use]
+    pub const fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// What is allowed in policies and looks like a mistake, with file and line.
@@ -167,7 +178,7 @@ impl CedarEngine {
         (denial.unwrap_or(allow), halves)
     }
 
-    fn deny(&self, reason: &str) -> Decision {
+    pub(crate) fn deny(&self, reason: &str) -> Decision {
         Decision::Deny {
             policies: Arc::default(),
             reason: reason.to_owned(),
@@ -194,7 +205,7 @@ impl CedarEngine {
     }
 
     /// The view of every party; all of them must be allowed. `None` if there is none for one of them.
-    fn views(&self, principal: &Principal, now: Timestamp) -> Option<Vec<Arc<View>>> {
+    pub(crate) fn views(&self, principal: &Principal, now: Timestamp) -> Option<Vec<Arc<View>>> {
         match principal.who() {
             Who::User(user) => Some(vec![self.view(Kind::User, user, now)?]),
             Who::Agent(agent) => Some(vec![self.view(Kind::Agent, agent, now)?]),
@@ -209,32 +220,41 @@ impl CedarEngine {
         let key = self
             .hasher
             .hash_one((kind, party.subject(), party.groups(), party.roles()));
-        if let Some(view) = crate::read(&self.views).get(&key)
+        let kept = crate::read(&self.views).get(&key).cloned();
+        if let Some(view) = kept
             && view.is_of(kind, party, now)
+            && view.still_holds(&self.grants, &self.roles, now)
         {
-            return Some(Arc::clone(view));
+            return Some(view);
         }
-        let view = Arc::new(View::new(kind, party, &self.grants, &self.index, now)?);
+        let view = View::new(kind, party, &self.grants, &self.roles, &self.index, now)?;
+        let view = Arc::new(view);
         crate::write(&self.views).insert(key, Arc::clone(&view));
         Some(view)
     }
 
-    fn facts(&self, question: &Question<'_>) -> ToolFacts {
-        let Some((server, tool)) = question.tool() else {
-            return ToolFacts::default();
-        };
+    /// What configuration vouches for about the tool that the question is about.
+    fn facts(&self, question: &Question<'_>) -> Option<&ToolFacts> {
+        let (server, tool) = question.tool()?;
+        self.facts_of(server, tool)
+    }
+
+    pub(crate) fn facts_of(&self, server: &ServerName, tool: &str) -> Option<&ToolFacts> {
         let vouched = self.facts.get(server).into_iter().flatten();
         vouched
             .filter(|(pattern, _)| pattern.matches(tool))
-            .map(|(_, facts)| *facts)
+            .map(|(_, facts)| facts)
             .next()
-            .unwrap_or_default()
     }
 }
 
 impl PolicyEngine for CedarEngine {
     async fn decide(&self, principal: &Principal, call: &Call) -> Decision {
         self.judge(principal, call, false).0
+    }
+
+    async fn decide_admin(&self, principal: &Principal, action: &AdminAction) -> Decision {
+        self.judge_admin(principal, action)
     }
 
     async fn visible(

@@ -1,5 +1,9 @@
 use std::{io, path::PathBuf};
 
+use gatewright_core::access::InheritanceError;
+
+use crate::InvalidGrant;
+
 /// Why an engine cannot be built. Nothing is served with policies that are not understood in full.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,9 +52,25 @@ pub enum BuildEngineError {
     /// A grant gives a role that there is none of.
     #[error("a grant gives the role `{0}`, which is not defined")]
     UnknownRole(String),
-    /// A grant's party has an issuer with a `|` in it, which ids are split at.
-    #[error("a grant names the issuer `{0}`: an issuer may not hold a `|`")]
-    Issuer(String),
+    /// A role has the name of a built-in one.
+    #[error("every tenant has a role `{0}`: give yours another name")]
+    BuiltInRole(String),
+    /// Roles cannot inherit from each other as they say.
+    #[error(transparent)]
+    Inheritance(#[from] InheritanceError),
+    /// What a role permits administrators does not make sense.
+    #[error("role `{role}`, `admin` {permission}: {reason}")]
+    Admin {
+        /// Which role.
+        role: String,
+        /// Which of its permissions of administrators, from 1.
+        permission: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A grant cannot be kept.
+    #[error(transparent)]
+    Grant(#[from] InvalidGrant),
     /// A policy made from a role does not fit the schema: our fault.
     #[error("the policy `{id}` made from a role does not fit: {reason}")]
     Compiled {

@@ -21,12 +21,8 @@
 //!         "when": {"arguments": [{"argument": "cents", "at_most": 10_000}]},
 //!     }],
 //! }))?;
-//! let to_ann = Grant {
-//!     role: "clerk".into(),
-//!     to: Grantee::User(Subject::new("https://login.example.com", "ann")),
-//!     expires: None,
-//!     reason: None,
-//! };
+//! let ann = Subject::new("https://login.example.com", "ann");
+//! let to_ann = Grant::new("clerk", Grantee::User(ann));
 //! let engine = CedarEngine::builder()
 //!     .roles([clerk])
 //!     .grants([to_ann])
@@ -82,6 +78,7 @@
 //! Answers that neither time nor arguments can change are kept per principal, up to a number; what callers make
 //! up is not. Hours and weekdays are in UTC.
 
+mod admin;
 mod arguments;
 mod ask;
 mod builder;
@@ -89,19 +86,23 @@ mod compile;
 mod engine;
 mod error;
 mod files;
+mod grants;
 mod index;
 mod limited;
 mod names;
+mod roles;
 mod schema;
 mod tenants;
 mod uri;
 mod view;
 
+pub use admin::ADMIN_SCHEMA;
 pub use builder::{CedarEngineBuilder, ToolFacts};
 pub use engine::CedarEngine;
 pub use error::BuildEngineError;
+pub use grants::{Grants, InvalidGrant};
 pub use schema::SCHEMA;
-pub use tenants::TenantEngines;
+pub use tenants::{SetGrantsError, TenantEngines};
 
 pub(crate) use limited::{Limited, read, write};
 

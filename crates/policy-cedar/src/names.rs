@@ -18,9 +18,15 @@ pub(crate) enum Kind {
     Tool,
     Prompt,
     Resource,
+    AdminAction,
+    AdminGroup,
+    AdminRole,
+    AdminUser,
+    AdminAgent,
+    Thing,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 15] = [
     Kind::Action,
     Kind::Group,
     Kind::Role,
@@ -30,6 +36,12 @@ const KINDS: [Kind; 9] = [
     Kind::Tool,
     Kind::Prompt,
     Kind::Resource,
+    Kind::AdminAction,
+    Kind::AdminGroup,
+    Kind::AdminRole,
+    Kind::AdminUser,
+    Kind::AdminAgent,
+    Kind::Thing,
 ];
 
 impl Kind {
@@ -45,16 +57,19 @@ impl Kind {
             Self::Tool => "Gatewright::Tool",
             Self::Prompt => "Gatewright::Prompt",
             Self::Resource => "Gatewright::Resource",
+            Self::AdminAction => "GatewrightAdmin::Action",
+            Self::AdminGroup => "GatewrightAdmin::Group",
+            Self::AdminRole => "GatewrightAdmin::Role",
+            Self::AdminUser => "GatewrightAdmin::User",
+            Self::AdminAgent => "GatewrightAdmin::Agent",
+            Self::Thing => "GatewrightAdmin::Thing",
         }
     }
 }
 
-static TYPES: LazyLock<[EntityTypeName; 9]> = LazyLock::new(|| {
+static TYPES: LazyLock<[EntityTypeName; 15]> = LazyLock::new(|| {
     KINDS.map(|kind| {
-        #[expect(
-            clippy::expect_used,
-            reason = "nine constants, each made by every test"
-        )]
+        #[expect(clippy::expect_used, reason = "constants, each made by every test")]
         kind.type_name().parse().expect("a type name of the schema")
     })
 });
@@ -77,7 +92,12 @@ pub(crate) fn server(name: &ServerName) -> EntityUid {
 
 /// `issuer|name`; `None` when the issuer holds a `|`, since then two parties could share an id.
 pub(crate) fn group(group: &Group) -> Option<EntityUid> {
-    plain(group.issuer()).then(|| uid(Kind::Group, &group.to_string()))
+    group_as(Kind::Group, group)
+}
+
+/// See [`group`].
+pub(crate) fn group_as(kind: Kind, group: &Group) -> Option<EntityUid> {
+    plain(group.issuer()).then(|| uid(kind, &group.to_string()))
 }
 
 /// See [`group`].

@@ -1,36 +1,40 @@
 //! A principal as the policies see it, kept from one call to the next.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, RwLock},
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, OnceLock, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
-use gatewright_core::{CredentialMode, Party, Timestamp, access::Grantee};
+use gatewright_core::{
+    CredentialMode, Party, Timestamp,
+    access::{Grant, Grantee},
+};
 
 use crate::{
-    Limited,
+    Grants, Limited,
+    admin::AdminView,
     ask::Asked,
     index::{Bucket, Index, Scope, Slice},
     names::{self, Kind},
+    roles::Roles,
     schema::Action,
 };
 
 /// How many slices and answers one view keeps.
 const PER_VIEW: usize = 4_096;
 
-/// A role given to somebody, by a grant.
-#[derive(Clone, Debug)]
-pub(crate) struct Granted {
-    pub(crate) role: Arc<str>,
-    pub(crate) expires: Option<Timestamp>,
-}
-
-/// A role held, and what it was granted to.
-#[derive(Clone, Debug)]
+/// A grant that somebody has, by themselves or by a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    pub(crate) role: Arc<str>,
+    pub(crate) grant: Arc<Grant>,
+    /// What it is to: the party or one of its groups.
     pub(crate) through: EntityUid,
+    /// The role, and all that it inherits from. Empty where no such role is defined.
+    pub(crate) roles: Arc<[Arc<str>]>,
 }
 
 /// The answer of the policies to one question.
@@ -62,15 +66,23 @@ pub(crate) struct View {
     party: Party,
     pub(crate) uid: EntityUid,
     pub(crate) entity: Entity,
+    /// Its groups, and the party itself.
+    grantees: Vec<(EntityUid, Grantee)>,
     pub(crate) held: Vec<Held>,
     /// From then on a grant has ended, and the view is no longer true.
     until: Option<Timestamp>,
+    /// The generation of the grants that `held` was last looked at in.
+    generation: AtomicU64,
     buckets: Vec<Arc<Bucket>>,
     ready: RwLock<Limited<ReadyKey, Ready>>,
     /// By action, of which there are few.
     entities: RwLock<HashMap<Action, Arc<Entities>>>,
     /// Answers that nothing but other policies change.
     pub(crate) answers: RwLock<Limited<Asked, Arc<Verdict>>>,
+    /// As policies on administrators see it; most never are one.
+    pub(crate) admin: OnceLock<Option<Arc<AdminView>>>,
+    /// The same with a role that it has by what it is.
+    pub(crate) fixed: OnceLock<Option<Arc<AdminView>>>,
 }
 
 impl View {
@@ -78,64 +90,77 @@ impl View {
     pub(crate) fn new(
         kind: Kind,
         party: &Party,
-        grants: &HashMap<Grantee, Vec<Granted>>,
+        grants: &Grants,
+        roles: &Roles,
         index: &Index,
         now: Timestamp,
     ) -> Option<Self> {
         let uid = names::subject(kind, party.subject())?;
-        let groups: Vec<(EntityUid, Grantee)> = party
+        let mut grantees: Vec<(EntityUid, Grantee)> = party
             .groups()
             .iter()
             .map(|group| Some((names::group(group)?, Grantee::Group(group.clone()))))
             .collect::<Option<_>>()?;
+        let groups = grantees.len();
         let own = match kind {
             Kind::Agent => Grantee::Agent(party.subject().clone()),
             _ => Grantee::User(party.subject().clone()),
         };
-        let mut held = Vec::new();
-        let mut until = None;
-        let account = party
-            .account()
-            .map(|account| (uid.clone(), Grantee::Account(Arc::clone(account))));
-        let own = [(uid.clone(), own)];
-        for (through, grantee) in groups.iter().chain(&own).chain(&account) {
-            for granted in grants.get(grantee).into_iter().flatten() {
-                if granted.expires.is_some_and(|end| end <= now) {
-                    continue;
-                }
-                until = until.into_iter().chain(granted.expires).min();
-                held.push(Held {
-                    role: Arc::clone(&granted.role),
-                    through: through.clone(),
-                });
-            }
+        grantees.push((uid.clone(), own));
+        if let Some(account) = party.account() {
+            grantees.push((uid.clone(), Grantee::Account(Arc::clone(account))));
         }
+        let (held, generation) = held(&grantees, grants, roles, now);
+        // Two grants may give one role.
+        let all: BTreeSet<&Arc<str>> = held.iter().flat_map(|held| held.roles.iter()).collect();
+        let groups = grantees.iter().take(groups).map(|(uid, _)| uid.clone());
         let parents: Vec<EntityUid> = groups
-            .into_iter()
-            .map(|(uid, _)| uid)
-            .chain(held.iter().map(|held| names::uid(Kind::Role, &held.role)))
+            .chain(all.into_iter().map(|role| names::uid(Kind::Role, role)))
             .collect();
         let entity = entity(&uid, party, &parents)?;
-        // Two grants may give one role.
-        let scopes: HashSet<&EntityUid> = parents.iter().chain([&uid]).collect();
-        let buckets = index.buckets(scopes.into_iter());
+        let buckets = index.buckets(parents.iter().chain([&uid]));
         Some(Self {
             kind,
             party: party.clone(),
             uid,
             entity,
+            grantees,
+            until: held.iter().filter_map(|held| held.grant.expires).min(),
             held,
-            until,
+            generation: AtomicU64::new(generation),
             buckets,
             ready: RwLock::new(Limited::new(PER_VIEW)),
             entities: RwLock::default(),
             answers: RwLock::new(Limited::new(PER_VIEW)),
+            admin: OnceLock::new(),
+            fixed: OnceLock::new(),
         })
     }
 
     /// Whether this is the view of that party at this moment.
     pub(crate) fn is_of(&self, kind: Kind, party: &Party, now: Timestamp) -> bool {
         self.kind == kind && self.until.is_none_or(|until| now < until) && self.party == *party
+    }
+
+    /// Whether the party still holds what it held, where somebody's grants have changed since.
+    pub(crate) fn still_holds(&self, grants: &Grants, roles: &Roles, now: Timestamp) -> bool {
+        if self.generation.load(Ordering::Acquire) == grants.generation() {
+            return true;
+        }
+        let (held, generation) = held(&self.grantees, grants, roles, now);
+        let same = held == self.held;
+        if same {
+            self.generation.store(generation, Ordering::Release);
+        }
+        same
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) const fn party(&self) -> &Party {
+        &self.party
     }
 
     /// The policies that may decide on an action on a resource. `None` when Cedar cannot hold the party.
@@ -169,6 +194,25 @@ impl View {
         crate::write(&self.entities).insert(action, Arc::clone(&entities));
         Some(entities)
     }
+}
+
+fn held(
+    grantees: &[(EntityUid, Grantee)],
+    grants: &Grants,
+    roles: &Roles,
+    now: Timestamp,
+) -> (Vec<Held>, u64) {
+    let (given, generation) = grants.held(grantees.iter().map(|(_, grantee)| grantee), now);
+    let held = given.into_iter().filter_map(|(place, grant)| {
+        let (through, _) = grantees.get(place)?;
+        let roles = roles.with_inherited(&grant.role);
+        Some(Held {
+            grant,
+            through: through.clone(),
+            roles,
+        })
+    });
+    (held.collect(), generation)
 }
 
 fn entity(uid: &EntityUid, party: &Party, parents: &[EntityUid]) -> Option<Entity> {

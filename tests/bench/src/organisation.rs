@@ -79,11 +79,7 @@ fn permits(many: usize) -> Vec<Permit> {
 /// The roles, one for each group, as an engine takes them.
 pub(crate) fn roles(many: usize) -> anyhow::Result<Vec<Role>> {
     let mut roles: Vec<Role> = (0..GROUPS)
-        .map(|number| Role {
-            name: group(number),
-            description: None,
-            permissions: Vec::new(),
-        })
+        .map(|number| Role::new(&group(number)))
         .collect();
     for permit in permits(many) {
         let mut permission = json!({"servers": [server(permit.server)], "tools": [permit.tools]});
@@ -101,11 +97,9 @@ pub(crate) fn roles(many: usize) -> anyhow::Result<Vec<Role>> {
 /// Each group's grant of its role.
 pub(crate) fn grants(issuer: &str) -> Vec<Grant> {
     (0..GROUPS)
-        .map(|number| Grant {
-            role: group(number),
-            to: Grantee::Group(Group::new(issuer, &group(number))),
-            expires: None,
-            reason: None,
+        .map(|number| {
+            let to = Grantee::Group(Group::new(issuer, &group(number)));
+            Grant::new(&group(number), to)
         })
         .collect()
 }

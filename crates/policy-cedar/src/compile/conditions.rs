@@ -1,7 +1,9 @@
 //! Conditions of permissions. What does not fit what is asked of it is not permitted: an absent argument, another
 //! type, an unknown client.
 
-use gatewright_core::access::{ArgumentCondition, Hours, Pattern, Scalar, Weekday, When};
+use gatewright_core::access::{
+    ArgumentCondition, Delegated, Hours, Pattern, Scalar, Weekday, When,
+};
 use serde_json::Value as Json;
 
 use super::expression::{and, any_of, binary, get, has, like, not, one_of, value, var};
@@ -28,6 +30,11 @@ pub(super) fn conditions(when: &When) -> Result<Vec<Json>, String> {
     }
     if let Some(span) = &when.hours {
         hours(span, &mut all)?;
+    }
+    match when.delegated {
+        Some(Delegated::Only) => all.push(get(var("context"), "delegated")),
+        Some(Delegated::Never) => all.push(not(get(var("context"), "delegated"))),
+        None => {}
     }
     Ok(all)
 }

@@ -57,6 +57,14 @@ pub(super) fn one_of(values: impl Iterator<Item = Json>, of: Json) -> Json {
     binary("contains", json!({"Set": values.collect::<Vec<_>>()}), of)
 }
 
+pub(super) fn has_any(set: Json, values: impl Iterator<Item = Json>) -> Json {
+    binary(
+        "containsAny",
+        set,
+        json!({"Set": values.collect::<Vec<_>>()}),
+    )
+}
+
 pub(super) fn any_of(tests: impl Iterator<Item = Json>) -> Option<Json> {
     tests.reduce(|left, right| binary("||", left, right))
 }

@@ -3,9 +3,8 @@ use super::*;
 fn compile(permission: Json) -> Result<Vec<Source>, BuildEngineError> {
     let permission = serde_json::from_value(permission).unwrap();
     role(&Role {
-        name: "r".into(),
-        description: None,
         permissions: vec![permission],
+        ..Role::new("r")
     })
 }
 
@@ -129,7 +128,10 @@ fn what_conditions_become() {
         "servers": ["billing"],
         "tools": ["pay"],
         "read_only": true,
+        "destructive": false,
+        "tags": ["money", "safe"],
         "when": {
+            "delegated": "never",
             "arguments": [
                 {"argument": "amount.cents", "at_least": 0, "at_most": 10_000},
                 {"argument": "currency", "one_of": ["EUR", 978]},

@@ -17,7 +17,7 @@ impl Explain for CedarEngine {
         let roles = held.map(|(view, held)| {
             HeldRole::new(
                 view.uid.to_string(),
-                held.role.to_string(),
+                held.grant.role.clone(),
                 held.through.to_string(),
             )
         });

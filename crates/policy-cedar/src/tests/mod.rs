@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{CedarEngine, CedarEngineBuilder};
 
+mod admin;
 mod arguments;
 mod credentials;
 mod decisions;
@@ -98,12 +99,7 @@ fn role(name: &str, permissions: &Json) -> Role {
 }
 
 fn grant(role: &str, to: Grantee) -> Grant {
-    Grant {
-        role: role.into(),
-        to,
-        expires: None,
-        reason: None,
-    }
+    Grant::new(role, to)
 }
 
 fn to_user(role: &str, name: &str) -> Grant {

@@ -214,7 +214,12 @@ fn grants_that_cannot_be_kept_apart_are_refused() {
         .roles([roles()])
         .grants([grant("r", Grantee::User(Subject::new("a|b", "c")))])
         .build();
-    assert!(matches!(built, Err(crate::BuildEngineError::Issuer(_))));
+    assert!(matches!(
+        built,
+        Err(crate::BuildEngineError::Grant(crate::InvalidGrant::Issuer(
+            _
+        )))
+    ));
     let built = builder()
         .roles([roles()])
         .grants([to_user("other", "ann")])

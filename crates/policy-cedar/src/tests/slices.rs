@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     pin::pin,
     sync::atomic::Ordering,
     task::{Context, Waker},
@@ -12,11 +11,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    Grants,
     compile::Source,
     engine::answer::ANSWERS,
     files::{self, PolicyFile},
     index::Index,
     names::{self, Kind},
+    roles::Roles,
     schema::Action,
     view::View,
 };
@@ -60,7 +61,15 @@ fn of_ten_thousand_policies_a_slice_has_those_that_can_match() {
     let index = Index::new(sources).unwrap();
     assert_eq!((index.len(), index.unscoped().count()), (10_000, 0));
     let member = party("ann").with_groups([group("g7"), group("g8")]);
-    let view = View::new(Kind::User, &member, &HashMap::new(), &index, clock().now()).unwrap();
+    let view = View::new(
+        Kind::User,
+        &member,
+        &Grants::default(),
+        &Roles::default(),
+        &index,
+        clock().now(),
+    )
+    .unwrap();
     let server = ServerName::new("billing").unwrap();
     let slice = |action: &'static str, name: &str| {
         let scopes = [

@@ -3,8 +3,10 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use gatewright_core::{
-    CredentialMode, Group, Subject, TenantId, Timestamp,
-    access::{Grant, Grantee, Pattern, Permission, Role},
+    CredentialMode, Group, ServerName, Subject, TenantId, Timestamp,
+    access::{
+        BuiltInRole, Grant, Grantee, Inheritance, Pattern, Permission, Role, Scope, built_in_roles,
+    },
 };
 use gatewright_policy_cedar::{BuildEngineError, CedarEngine};
 
@@ -41,7 +43,7 @@ impl<'t> Reader<'_, 't> {
         servers: &[Server],
     ) -> (Access, Option<CedarEngine>) {
         let roles = self.roles(table, servers);
-        let grants = self.grants(table, issuers, &roles);
+        let grants = self.grants(table, issuers, &roles, servers);
         let policies = self.policies(table);
         let engine = self.engine(tenant, &roles, &grants, policies.as_ref(), servers);
         let roles = roles.into_iter().map(|placed| placed.role).collect();
@@ -78,22 +80,45 @@ impl<'t> Reader<'_, 't> {
                 places.push(item.at(&["permissions", &index]));
                 self.permission(&item, &index, permission, servers);
             }
+            if BuiltInRole::named(&item.value.name).is_some() {
+                let what = format!("every tenant has a role `{}`", item.value.name);
+                let fix = "give yours another name; it can say `inherits = [\"…\"]`";
+                self.problems.add(at, what, fix);
+            }
             let RoleForm {
                 name,
                 description,
+                inherits,
                 permissions,
+                admin,
             } = item.value;
             roles.push(Placed {
                 role: Role {
                     name,
                     description,
+                    inherits,
                     permissions,
+                    admin,
                 },
                 at,
                 permissions: places,
             });
         }
+        self.inheritance(&roles);
         roles
+    }
+
+    fn inheritance(&mut self, roles: &[Placed]) {
+        let built_in: Vec<Role> = built_in_roles().collect();
+        let own = roles.iter().map(|placed| &placed.role);
+        if let Err(error) = Inheritance::of(own.chain(&built_in)) {
+            let of_role = roles
+                .iter()
+                .find(|placed| placed.role.name == error.role())
+                .map_or(0, |placed| placed.at);
+            let fix = "name defined roles in `inherits`, of which none leads back to this one";
+            self.problems.add(of_role, error.to_string(), fix);
+        }
     }
 
     fn permission(
@@ -144,13 +169,17 @@ impl<'t> Reader<'_, 't> {
                 self.problems.add(at("credential"), what, fix);
             }
         }
-        if permission.read_only && permission.tools.is_empty() {
-            let fix = "add `tools = [\"*\"]` for every tool that reads only";
-            self.problems.add(
-                at("read_only"),
-                "`read_only` bounds tools, and there are none",
-                fix,
-            );
+        let bounds = [
+            ("read_only", permission.read_only),
+            ("destructive", permission.destructive.is_some()),
+            ("tags", !permission.tags.is_empty()),
+        ];
+        for (key, given) in bounds {
+            if given && permission.tools.is_empty() {
+                let what = format!("`{key}` bounds tools, and there are none");
+                let fix = "add `tools = [\"*\"]` for every tool that it fits";
+                self.problems.add(at(key), what, fix);
+            }
         }
     }
 
@@ -159,11 +188,13 @@ impl<'t> Reader<'_, 't> {
         table: &mut Table<'_, 't>,
         issuers: &[Issuer],
         roles: &[Placed],
+        servers: &[Server],
     ) -> Vec<Grant> {
         let mut grants: Vec<Grant> = Vec::new();
         for item in table.list::<GrantForm>("grants", self.problems) {
             let role = &item.value.role;
-            if !roles.iter().any(|placed| placed.role.name == *role) {
+            let is_own = roles.iter().any(|placed| placed.role.name == *role);
+            if !is_own && BuiltInRole::named(role).is_none() {
                 let names: Vec<_> = roles
                     .iter()
                     .map(|placed| format!("`{}`", placed.role.name))
@@ -185,9 +216,17 @@ impl<'t> Reader<'_, 't> {
             let Some(to) = self.grantee(&item, issuers) else {
                 continue;
             };
+            let over = match &item.value.over {
+                None => None,
+                Some(_) => match self.over(&item, issuers, servers) {
+                    Some(over) => Some(over),
+                    // Noted; without it the grant would be wider than it was meant.
+                    None => continue,
+                },
+            };
             if grants
                 .iter()
-                .any(|other| other.role == *role && other.to == to)
+                .any(|other| other.role == *role && other.to == to && other.over == over)
             {
                 let fix = "remove one of the two; a grant ends when its own `expires` does";
                 self.problems.add(
@@ -203,9 +242,44 @@ impl<'t> Reader<'_, 't> {
                 to,
                 expires,
                 reason,
+                over,
             });
         }
         grants
+    }
+
+    fn over(
+        &mut self,
+        item: &Item<'_, 't, GrantForm>,
+        issuers: &[Issuer],
+        servers: &[Server],
+    ) -> Option<Scope> {
+        let form = item.value.over.as_ref()?;
+        match (&form.server, &form.group) {
+            (Some(server), None) => {
+                let known = servers.iter().any(|known| known.name.as_str() == server);
+                match ServerName::new(server) {
+                    Ok(name) if known => Some(Scope::Server(name)),
+                    _ => {
+                        let what = format!("the server `{server}` is not defined");
+                        let fix = "name a server of this tenant";
+                        self.problems.add(item.at(&["over", "server"]), what, fix);
+                        None
+                    }
+                }
+            }
+            (None, Some(group)) => {
+                let issuer = self.issuer_of(item, item.value.issuer.as_deref(), issuers)?;
+                Some(Scope::Group(Group::new(&issuer, group)))
+            }
+            _ => {
+                let fix =
+                    "write `over = { server = \"billing\" }` or `over = { group = \"finance\" }`";
+                let what = "the grant is over neither one server nor one group";
+                self.problems.add(item.at(&["over"]), what, fix);
+                None
+            }
+        }
     }
 
     fn grantee(&mut self, item: &Item<'_, 't, GrantForm>, issuers: &[Issuer]) -> Option<Grantee> {
@@ -307,12 +381,15 @@ impl<'t> Reader<'_, 't> {
             .grants(
                 grants
                     .iter()
-                    .filter(|grant| names.contains(grant.role.as_str()))
+                    .filter(|grant| {
+                        let role = grant.role.as_str();
+                        names.contains(role) || BuiltInRole::named(role).is_some()
+                    })
                     .cloned(),
             );
         for server in servers {
             for (tools, facts) in &server.tools {
-                builder = builder.vouch(server.name.clone(), tools.clone(), *facts);
+                builder = builder.vouch(server.name.clone(), tools.clone(), facts.clone());
             }
         }
         if let Some((dir, _)) = policies {

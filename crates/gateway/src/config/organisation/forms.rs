@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use gatewright_core::{AuditClass, CredentialMode, ScopeRule, UnknownMethods, access::Permission};
+use gatewright_core::{
+    AuditClass, CredentialMode, ScopeRule, UnknownMethods,
+    access::{AdminPermission, Permission},
+};
 use gatewright_upstream::EraSetting;
 use serde::Deserialize;
 
@@ -95,6 +98,8 @@ impl From<EraForm> for EraSetting {
 pub(super) struct FactsForm {
     pub(super) read_only: Option<bool>,
     pub(super) destructive: Option<bool>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,7 +136,11 @@ pub(super) struct RoleForm {
     pub(super) name: String,
     pub(super) description: Option<String>,
     #[serde(default)]
+    pub(super) inherits: Vec<String>,
+    #[serde(default)]
     pub(super) permissions: Vec<Permission>,
+    #[serde(default)]
+    pub(super) admin: Vec<AdminPermission>,
 }
 
 #[derive(Deserialize)]
@@ -144,4 +153,12 @@ pub(super) struct GrantForm {
     pub(super) issuer: Option<String>,
     pub(super) expires: Option<toml::Value>,
     pub(super) reason: Option<String>,
+    pub(super) over: Option<OverForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverForm {
+    pub(super) server: Option<String>,
+    pub(super) group: Option<String>,
 }

@@ -4,12 +4,7 @@ use gatewright_core::{ServerName, access::Pattern};
 use gatewright_policy_cedar::ToolFacts;
 use gatewright_upstream::Timeouts;
 
-use super::{
-    Server,
-    forms::{FactsForm, ServerForm},
-    millis,
-    reader::Reader,
-};
+use super::{Server, forms::ServerForm, millis, reader::Reader};
 use crate::config::document::{Item, Table};
 
 impl<'t> Reader<'_, 't> {
@@ -77,33 +72,25 @@ impl<'t> Reader<'_, 't> {
         let mut facts = Vec::new();
         for (name, form) in &item.value.tools {
             let at = item.at(&["tools", name]);
-            let vouched = match form {
-                FactsForm {
-                    read_only: None,
-                    destructive: None,
-                } => {
-                    let fix = "add `read_only = true`, or `destructive = false`";
+            let mut vouched = match (form.read_only, form.destructive) {
+                (None, None) if form.tags.is_empty() => {
+                    let fix = "add `read_only = true`, `destructive = false`, or `tags = [\"…\"]`";
                     self.problems
                         .add(at, format!("nothing is said about the tool `{name}`"), fix);
                     continue;
                 }
-                FactsForm {
-                    read_only: Some(true),
-                    destructive: Some(true),
-                } => {
+                (Some(true), Some(true)) => {
                     let what = format!("the tool `{name}` cannot both read only and destroy");
                     self.problems.add(at, what, "remove one of the two");
                     continue;
                 }
-                FactsForm {
-                    read_only: Some(true),
-                    ..
-                } => ToolFacts::READ_ONLY,
-                FactsForm { destructive, .. } => ToolFacts {
-                    read_only: false,
+                (Some(true), _) => ToolFacts::READ_ONLY,
+                (_, destructive) => ToolFacts {
                     destructive: destructive.unwrap_or(true),
+                    ..ToolFacts::default()
                 },
             };
+            vouched.tags = form.tags.iter().cloned().collect();
             facts.push((Pattern::new(name), vouched));
         }
         // The engine takes the first that fits: exact names, then longer patterns before shorter ones.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use gatewright_core::access::Grantee;
 
@@ -104,7 +106,8 @@ fn everything_that_is_set_is_taken() {
         server.tools[1].1,
         ToolFacts {
             read_only: false,
-            destructive: false
+            destructive: false,
+            tags: BTreeSet::new(),
         }
     );
     let ann = Subject::new("https://login.example.com", "ann");
