@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use gatewright_core::{Clock, Recorder, SystemClock, TenantId};
+use gatewright_core::{Clock, Recorder, SystemClock, TenantId, Timestamp};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
@@ -168,6 +168,10 @@ impl Directory {
         self.0.stop.cancel();
         self.0.changes.close();
         self.0.changes.wait().await;
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     pub(crate) fn cell(&self, tenant: &TenantId) -> Option<Arc<Cell>> {

@@ -4,6 +4,7 @@
 //! against the rules, asked about, recorded, committed and in force before it returns. Requests are answered from memory, which
 //! follows the storage at the cost of what changes.
 
+pub mod apply;
 mod check;
 mod directory;
 mod edit;

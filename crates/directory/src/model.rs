@@ -36,7 +36,7 @@ pub use self::{
 use crate::records::{Kind, Record, UniqueName};
 
 /// Who vouches for somebody, and their name there, as documents hold it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// The `iss` of the tokens.

@@ -1,4 +1,5 @@
 mod agents;
+mod apply;
 mod groups;
 mod people;
 mod replicas;

@@ -104,6 +104,18 @@ impl Directory {
             .map_err(|ended| ChangeError::Unavailable(RecordsError::new(ended)))?
     }
 
+    /// As [`plan`](Self::plan), also of a tenant that is yet to be made.
+    pub(crate) async fn plan_even_new(
+        &self,
+        actor: &Actor,
+        tenant: &TenantId,
+        edits: &[Edit],
+    ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
+        self.may(actor, tenant, edits).await?;
+        let cell = self.cell(tenant).unwrap_or_default();
+        Ok(self.planned(tenant, &cell, edits).await?.1.differences)
+    }
+
     async fn may(
         &self,
         actor: &Actor,

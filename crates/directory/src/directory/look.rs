@@ -303,6 +303,23 @@ impl Directory {
         .unwrap_or_default()
     }
 
+    /// Whether somebody has this name to sign in with.
+    #[must_use]
+    pub fn is_user_name_taken(&self, tenant: &TenantId, user_name: &str) -> bool {
+        let folded = crate::model::User::folded(user_name);
+        self.with(tenant, |state| state.people.by_user_name(&folded).is_some())
+            .unwrap_or_default()
+    }
+
+    /// Whether a person is there and let in.
+    #[must_use]
+    pub fn is_alive_user(&self, tenant: &TenantId, id: &str) -> bool {
+        self.with(tenant, |state| {
+            state.people.get(id).is_some_and(|person| person.alive)
+        })
+        .unwrap_or_default()
+    }
+
     /// The id of whoever a subject is.
     #[must_use]
     pub fn whose(&self, tenant: &TenantId, kind: PartyKind, subject: &Subject) -> Option<Arc<str>> {

@@ -8,6 +8,7 @@ use gatewright_core::{
 
 use super::Directory;
 use crate::{
+    apply::at_issuer,
     directory::Listed,
     edit::{Applied, ChangeError, Edit, Expected},
     lock,
@@ -130,7 +131,7 @@ impl Directory {
     async fn take_in(&self, tenant: &TenantId, newcomer: &Party) -> Status {
         let subject = newcomer.subject();
         let id: Arc<str> = ReferenceId::random().to_string().into();
-        let mut user = User::new(&user_name(subject));
+        let mut user = User::new(&at_issuer(subject));
         user.display_name = newcomer.name().map(str::to_owned);
         user.identities = vec![Identity::from(subject)];
         user.origin = Origin::Sight;
@@ -177,13 +178,4 @@ fn invited(state: &State, newcomer: &Party, now: Timestamp) -> Option<Arc<str>> 
         .values()
         .any(|known| known.issuer == issuer && known.email_domains.contains(&domain));
     believed.then(|| state.people.invited(email, now)).flatten()
-}
-
-/// A name to sign in with for somebody of whom only the subject is known: two issuers' people of one name are two.
-fn user_name(subject: &Subject) -> String {
-    let host = subject
-        .issuer()
-        .split_once("://")
-        .map_or(subject.issuer(), |(_, rest)| rest);
-    format!("{}@{}", subject.id(), host.trim_end_matches('/'))
 }
