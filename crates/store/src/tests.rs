@@ -3,15 +3,17 @@
 mod api_keys;
 mod file;
 mod killed;
-mod records;
+mod row_security;
+mod sealed;
 mod secrets;
+mod server;
 
 use gatewright_core::{CredentialOwner, ServerName, Subject, TenantId};
 use gatewright_identity::ApiKeys;
 use gatewright_vault::SealedRecords;
 use tempfile::TempDir;
 
-use crate::SqliteStore;
+use crate::{PostgresStore, SqliteStore};
 
 /// An empty database of one kind, which can be opened more than once.
 trait Database {
@@ -38,36 +40,57 @@ impl Database for Sqlite {
     }
 }
 
-/// Runs the tests of a module that are written over [`Database`] for one of them.
-macro_rules! run_for {
+struct Postgres(gatewright_test_postgres::Database);
+
+impl Database for Postgres {
+    type Store = PostgresStore;
+
+    fn create() -> Self {
+        Self(gatewright_test_postgres::Database::create())
+    }
+
+    async fn open(&self) -> PostgresStore {
+        PostgresStore::open(self.0.url()).await.unwrap()
+    }
+}
+
+/// Runs the tests that are written over [`Database`] for each that there is.
+macro_rules! run_for_each {
+    ($($module:ident::$test:ident,)+) => {
+        mod sqlite {
+            run_for_each! { Sqlite: $($module::$test,)+ }
+        }
+
+        mod postgres {
+            run_for_each! { Postgres: $($module::$test,)+ }
+        }
+    };
     ($database:ident: $($module:ident::$test:ident,)+) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$module::$test(&<super::$database as super::Database>::create()).await;
+                crate::tests::$module::$test(&<crate::tests::$database as crate::tests::Database>::create()).await;
             }
         )+
     };
 }
 
-mod sqlite {
-    run_for! { Sqlite:
-        records::a_record_is_found_in_its_place_only,
-        records::a_lower_version_replaces_nothing,
-        records::versions_are_given_out_once,
-        records::an_envelope_is_replaced_under_its_version_only,
-        records::a_removed_record_is_gone_and_its_version_does_not_come_back,
-        records::a_tenant_is_read_in_pages,
-        records::what_was_acknowledged_is_there_after_reopening,
-        records::any_subject_and_any_bytes_come_back_as_they_were,
-        api_keys::a_key_comes_back_as_it_was_in_its_tenant_only,
-        api_keys::an_id_is_taken_once,
-        api_keys::a_key_stays_revoked_as_of_the_first_time,
-        api_keys::a_use_is_noted_and_never_an_earlier_one,
-        api_keys::ended_keys_are_purged,
-        api_keys::a_tenant_is_read_in_pages_of_ids,
-        api_keys::a_ring_finds_its_keys_again,
-    }
+run_for_each! {
+    sealed::a_record_is_found_in_its_place_only,
+    sealed::a_lower_version_replaces_nothing,
+    sealed::versions_are_given_out_once,
+    sealed::an_envelope_is_replaced_under_its_version_only,
+    sealed::a_removed_record_is_gone_and_its_version_does_not_come_back,
+    sealed::a_tenant_is_read_in_pages,
+    sealed::what_was_acknowledged_is_there_after_reopening,
+    sealed::any_subject_and_any_bytes_come_back_as_they_were,
+    api_keys::a_key_comes_back_as_it_was_in_its_tenant_only,
+    api_keys::an_id_is_taken_once,
+    api_keys::a_key_stays_revoked_as_of_the_first_time,
+    api_keys::a_use_is_noted_and_never_an_earlier_one,
+    api_keys::ended_keys_are_purged,
+    api_keys::a_tenant_is_read_in_pages_of_ids,
+    api_keys::a_ring_finds_its_keys_again,
 }
 
 fn tenant(name: &str) -> TenantId {

@@ -19,7 +19,7 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(secs)
 }
 
-fn record(number: usize) -> ApiKeyRecord {
+pub(super) fn record(number: usize) -> ApiKeyRecord {
     ApiKeyRecord {
         id: id(number),
         name: "nightly \u{1f512}".to_owned(),

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    records::{key, record},
+    sealed::{key, record},
     tenant, user,
 };
 use crate::SqliteStore;

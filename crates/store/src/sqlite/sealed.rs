@@ -1,8 +1,9 @@
 use async_trait::async_trait;
-use gatewright_core::{ServerName, TenantId, Timestamp};
+use gatewright_core::TenantId;
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 
-use super::{SqliteStore, UnreadableRow};
+use super::SqliteStore;
+use crate::rows::{self, PlacedRow, SealedRow, signed};
 
 #[async_trait]
 impl SealedRecords for SqliteStore {
@@ -12,7 +13,7 @@ impl SealedRecords for SqliteStore {
              ON CONFLICT (tenant) DO UPDATE SET last = sealed_versions.last + 1 RETURNING last",
         );
         let next = query.bind(tenant.as_str()).fetch_one(&self.0).await;
-        version(next.map_err(RecordsError::new)?)
+        rows::sealed_version(next.map_err(RecordsError::new)?)
     }
 
     async fn read(
@@ -20,7 +21,7 @@ impl SealedRecords for SqliteStore {
         tenant: &TenantId,
         key: &RecordKey,
     ) -> Result<Option<SealedRecord>, RecordsError> {
-        let query = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(
+        let query = sqlx::query_as::<_, SealedRow>(
             "SELECT version, stored_at, envelope FROM sealed_records \
              WHERE tenant = ? AND owner = ? AND server = ?",
         );
@@ -31,7 +32,7 @@ impl SealedRecords for SqliteStore {
             .fetch_optional(&self.0)
             .await
             .map_err(RecordsError::new)?;
-        row.map(record).transpose()
+        row.map(rows::sealed).transpose()
     }
 
     async fn write(
@@ -106,11 +107,11 @@ impl SealedRecords for SqliteStore {
         let (owner, server) = after.map_or_else(Default::default, |key| {
             (key.owner.to_string(), key.server.to_string())
         });
-        let query = sqlx::query_as::<_, (String, String, i64, i64, Vec<u8>)>(
+        let query = sqlx::query_as::<_, PlacedRow>(
             "SELECT owner, server, version, stored_at, envelope FROM sealed_records \
              WHERE tenant = ? AND (owner, server) > (?, ?) ORDER BY owner, server LIMIT ?",
         );
-        let rows = query
+        let found = query
             .bind(tenant.as_str())
             .bind(owner)
             .bind(server)
@@ -118,36 +119,6 @@ impl SealedRecords for SqliteStore {
             .fetch_all(&self.0)
             .await
             .map_err(RecordsError::new)?;
-        let entry = |(owner, server, version, stored_at, envelope): (String, String, _, _, _)| {
-            let key = RecordKey {
-                owner: owner.parse().map_err(|_none| unreadable("an owner"))?,
-                server: ServerName::new(&server).map_err(|_none| unreadable("a server"))?,
-            };
-            Ok((key, record((version, stored_at, envelope))?))
-        };
-        rows.into_iter().map(entry).collect()
+        found.into_iter().map(rows::placed).collect()
     }
-}
-
-fn record((of, stored_at, envelope): (i64, i64, Vec<u8>)) -> Result<SealedRecord, RecordsError> {
-    Ok(SealedRecord {
-        version: version(of)?,
-        stored_at: Timestamp::from_millis(stored_at),
-        envelope,
-    })
-}
-
-fn version(signed: i64) -> Result<u64, RecordsError> {
-    u64::try_from(signed).map_err(|_negative| unreadable("a version"))
-}
-
-fn signed(version: u64) -> Result<i64, RecordsError> {
-    i64::try_from(version).map_err(|_too_large| unreadable("a version"))
-}
-
-fn unreadable(what: &'static str) -> RecordsError {
-    RecordsError::new(UnreadableRow {
-        table: "sealed_records",
-        what,
-    })
 }
