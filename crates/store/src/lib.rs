@@ -23,6 +23,9 @@
 //! What was acknowledged is on the disk (`synchronous = FULL`, `synchronous_commit = on`), whatever happens to the process or the machine afterwards.
 //! Secrets are in none of it: credentials come sealed, and of API keys only an HMAC does.
 
+mod announcer;
+mod background;
+mod commit;
 mod migrations;
 mod open_error;
 mod postgres;

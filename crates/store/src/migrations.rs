@@ -26,10 +26,12 @@ macro_rules! steps {
 
 pub(crate) const SQLITE: &[Step] = steps! { "sqlite":
     (1, "credentials and api keys", "0001_credentials_and_api_keys.sql"),
+    (2, "records", "0002_records.sql"),
 };
 
 pub(crate) const POSTGRES: &[Step] = steps! { "postgres":
     (1, "credentials and api keys", "0001_credentials_and_api_keys.sql"),
+    (2, "records", "0002_records.sql"),
 };
 
 pub(crate) fn all(steps: &'static [Step]) -> Migrator {

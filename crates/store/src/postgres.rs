@@ -1,11 +1,13 @@
 mod address;
 mod api_keys;
 mod fitness;
+mod listen;
 mod master_keys;
+mod records;
 mod scope;
 mod sealed;
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use gatewright_core::TenantId;
 use sqlx::{
@@ -15,7 +17,7 @@ use sqlx::{
 };
 
 use self::scope::Scope;
-use crate::{OpenStoreError, migrations};
+use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
 const CONNECTIONS: u32 = 8;
@@ -36,6 +38,8 @@ const FRESH: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    announcer: Arc<Announcer>,
+    listening: Arc<Background>,
 }
 
 impl PostgresStore {
@@ -57,6 +61,7 @@ impl PostgresStore {
         migrated.map_err(migrations::refused)?;
         fitness::tenants_are_kept_apart(&preparing).await?;
         preparing.close().await;
+        let options = with_limits(options, LIMIT, PATIENCE);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -70,20 +75,34 @@ impl PostgresStore {
                     Ok(true)
                 })
             })
-            .connect_with(with_limits(options, LIMIT, PATIENCE))
+            .connect_with(options.clone())
             .await
             .map_err(|error| OpenStoreError::Database(error.into()))?;
-        Ok(Self { pool })
+        // What is committed from here on is heard, and what was before is not told again.
+        let listening = listen::listen(&options)
+            .await
+            .map_err(|error| OpenStoreError::Database(error.into()))?;
+        let heads = records::heads_of(&pool)
+            .await
+            .map_err(|error| OpenStoreError::Database(error.into()))?;
+        let announcer = Arc::new(Announcer::new(heads));
+        let task = listen::announce(listening, options, Arc::clone(&announcer));
+        Ok(Self {
+            pool,
+            announcer,
+            listening: Arc::new(Background::start(task)),
+        })
     }
 
     /// Waits for what is under way, and lets go of the server.
     pub async fn close(&self) {
+        self.listening.stop().await;
         self.pool.close().await;
     }
 
     /// A transaction that sees the rows of this scope alone. It is undone unless it is committed.
     async fn begin(&self, scope: Scope<'_>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.pool.begin_with(scope.begin()).await
+        begin(&self.pool, scope).await
     }
 
     /// Runs a statement of one tenant, and says how many rows it changed.
@@ -100,6 +119,13 @@ impl PostgresStore {
         })
         .await
     }
+}
+
+async fn begin(
+    pool: &PgPool,
+    scope: Scope<'_>,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with(scope.begin()).await
 }
 
 /// A connection for bringing the database up to date, which may take as long as it takes.

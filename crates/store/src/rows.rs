@@ -1,6 +1,9 @@
 //! What rows of either database say, in the words of the crates that stored it.
 
-use gatewright_core::{ServerName, Subject, Timestamp, access::Pattern};
+use gatewright_core::{ServerName, Subject, TenantId, Timestamp, access::Pattern};
+use gatewright_directory::records::{
+    Changed, Kind, Position, Record, RecordsError as DirectoryError, Revision,
+};
 use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeysError, KeyHolder, KeyMac};
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord};
 
@@ -116,4 +119,89 @@ fn no_api_key(what: &'static str) -> ApiKeysError {
         table: "api_keys",
         what,
     }))
+}
+
+/// `tenant, revision`
+pub(crate) type HeadRow = (String, i64);
+
+/// `id, revision, created_at, modified_at, document`
+pub(crate) type RecordRow = (String, i64, i64, i64, String);
+
+/// `kind`, and the columns of a [`RecordRow`]
+pub(crate) type KindRow = (String, String, i64, i64, i64, String);
+
+/// `kind, id, revision`, and `created_at, modified_at, document` of what was not taken away
+pub(crate) type ChangeRow = (
+    String,
+    String,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+);
+
+pub(crate) fn head((tenant, at): HeadRow) -> Result<(TenantId, Revision), DirectoryError> {
+    let tenant = TenantId::new(&tenant).map_err(|_form| no_record("a tenant"))?;
+    Ok((tenant, revision(at)?))
+}
+
+pub(crate) fn record(
+    kind: Kind,
+    (id, at, created_at, modified_at, document): RecordRow,
+) -> Result<Record, DirectoryError> {
+    Ok(Record {
+        kind,
+        id: id.into(),
+        revision: revision(at)?,
+        created_at: Timestamp::from_millis(created_at),
+        modified_at: Timestamp::from_millis(modified_at),
+        document: document.into(),
+    })
+}
+
+pub(crate) fn record_of_kind(
+    (kind, id, at, created, modified, document): KindRow,
+) -> Result<Record, DirectoryError> {
+    record(kind_named(&kind)?, (id, at, created, modified, document))
+}
+
+pub(crate) fn changed(row: ChangeRow) -> Result<Changed, DirectoryError> {
+    let (kind, id, at, created_at, modified_at, document) = row;
+    let kind = kind_named(&kind)?;
+    let (Some(created), Some(modified), Some(document)) = (created_at, modified_at, document)
+    else {
+        return Ok(Changed::Removed {
+            kind,
+            id: id.into(),
+            revision: revision(at)?,
+        });
+    };
+    let row = (id, at, created, modified, document);
+    Ok(Changed::Put(record(kind, row)?))
+}
+
+/// The revision, kind and id after which the changes are. No kind is called nothing, so that all of a revision is after it
+/// and nothing.
+pub(crate) fn position(after: &Position) -> (i64, &'static str, &str) {
+    let number = i64::try_from(after.revision.0).unwrap_or(i64::MAX);
+    match &after.record {
+        Some((kind, id)) => (number, kind.name(), id),
+        None => (number.saturating_add(1), "", ""),
+    }
+}
+
+pub(crate) fn kind_named(name: &str) -> Result<Kind, DirectoryError> {
+    Kind::named(name).ok_or_else(|| no_record("a kind"))
+}
+
+pub(crate) fn revision(signed: i64) -> Result<Revision, DirectoryError> {
+    let number = u64::try_from(signed).map_err(|_negative| no_record("a revision"))?;
+    Ok(Revision(number))
+}
+
+fn no_record(what: &'static str) -> DirectoryError {
+    DirectoryError::new(UnreadableRow {
+        table: "records",
+        what,
+    })
 }

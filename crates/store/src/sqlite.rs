@@ -1,6 +1,8 @@
 mod api_keys;
 mod master_keys;
+mod records;
 mod sealed;
+mod watch;
 
 use std::{
     fmt,
@@ -8,6 +10,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +19,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{OpenStoreError, migrations};
+use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
 const CONNECTIONS: u32 = 4;
@@ -25,7 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All storage traits over one SQLite file. Clones are the same database.
 #[derive(Clone)]
-pub struct SqliteStore(SqlitePool);
+pub struct SqliteStore {
+    pool: SqlitePool,
+    announcer: Arc<Announcer>,
+    watch: Arc<Background>,
+}
 
 impl SqliteStore {
     /// The database in this file, which is made if it is not there, and brought up to this version. Only its owner can read
@@ -47,17 +54,27 @@ impl SqliteStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| OpenStoreError::Database(error.into()))?;
         let migrated = migrations::all(migrations::SQLITE).run(&pool).await;
         migrated.map_err(migrations::refused)?;
-        Ok(Self(pool))
+        let heads = watch::heads_of(&pool)
+            .await
+            .map_err(|error| OpenStoreError::Database(error.into()))?;
+        let announcer = Arc::new(Announcer::new(heads));
+        let watch = Background::start(watch::watch(options, Arc::clone(&announcer)));
+        Ok(Self {
+            pool,
+            announcer,
+            watch: Arc::new(watch),
+        })
     }
 
     /// Waits for what is under way, and lets go of the file.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.watch.stop().await;
+        self.pool.close().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every database has to do, written over the storage traits, and run for each that there is.
 
 mod api_keys;
+mod directory;
 mod file;
 mod killed;
 mod row_security;
@@ -9,15 +10,14 @@ mod secrets;
 mod server;
 
 use gatewright_core::{CredentialOwner, ServerName, Subject, TenantId};
-use gatewright_identity::ApiKeys;
-use gatewright_vault::SealedRecords;
+use gatewright_directory::MemoryRecords;
 use tempfile::TempDir;
 
 use crate::{PostgresStore, SqliteStore};
 
 /// An empty database of one kind, which can be opened more than once.
 trait Database {
-    type Store: SealedRecords + ApiKeys + Clone;
+    type Store: Clone;
 
     fn create() -> Self;
 
@@ -54,6 +54,21 @@ impl Database for Postgres {
     }
 }
 
+/// What other crates test with in the place of a database.
+struct Memory(MemoryRecords);
+
+impl Database for Memory {
+    type Store = MemoryRecords;
+
+    fn create() -> Self {
+        Self(MemoryRecords::new())
+    }
+
+    async fn open(&self) -> MemoryRecords {
+        self.0.clone()
+    }
+}
+
 /// Runs the tests that are written over [`Database`] for each that there is.
 macro_rules! run_for_each {
     ($($module:ident::$test:ident,)+) => {
@@ -75,6 +90,18 @@ macro_rules! run_for_each {
     };
 }
 
+macro_rules! run_also_in_memory {
+    ($($test:tt)+) => {
+        mod records {
+            run_for_each! { $($test)+ }
+
+            mod memory {
+                run_for_each! { Memory: $($test)+ }
+            }
+        }
+    };
+}
+
 run_for_each! {
     sealed::a_record_is_found_in_its_place_only,
     sealed::a_lower_version_replaces_nothing,
@@ -91,6 +118,26 @@ run_for_each! {
     api_keys::ended_keys_are_purged,
     api_keys::a_tenant_is_read_in_pages_of_ids,
     api_keys::a_ring_finds_its_keys_again,
+    directory::a_write_that_only_one_database_would_take_is_refused,
+    directory::what_was_committed_is_there_after_reopening,
+}
+
+run_also_in_memory! {
+    directory::the_first_commit_makes_a_tenant_and_each_counts,
+    directory::a_commit_made_from_another_revision_writes_nothing,
+    directory::records_come_back_as_they_were,
+    directory::of_two_writes_to_a_record_the_later_counts,
+    directory::a_name_is_one_records_alone,
+    directory::a_name_is_passed_on_in_one_commit,
+    directory::a_commit_that_is_refused_leaves_nothing,
+    directory::a_record_keeps_only_the_names_of_its_last_write,
+    directory::a_kind_is_read_in_pages_by_the_bytes_of_its_ids,
+    directory::what_changed_since_a_revision_is_read_in_pages,
+    directory::what_was_removed_and_came_back_is_changed_and_not_removed,
+    directory::a_tenant_sees_nothing_of_another,
+    directory::many_who_commit_at_once_lose_nothing,
+    directory::a_large_commit_is_written_whole,
+    directory::whoever_listens_hears_of_every_commit,
 }
 
 fn tenant(name: &str) -> TenantId {

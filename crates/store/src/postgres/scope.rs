@@ -17,8 +17,11 @@ impl Scope<'_> {
             Self::Tenant(tenant) => (tenant.as_str(), "READ WRITE"),
             Self::EveryTenant => ("*", "READ ONLY"),
         };
+        // Each statement sees what was committed before it, whatever the server's default is.
         // A tenant's name is of letters, digits and hyphens, so that none ends the literal.
-        let begin = format!("BEGIN {access}; SET LOCAL gatewright.tenant = '{tenant}'");
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED {access}; SET LOCAL gatewright.tenant = '{tenant}'"
+        );
         AssertSqlSafe(begin).into_sql_str()
     }
 }

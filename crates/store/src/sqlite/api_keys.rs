@@ -23,7 +23,7 @@ impl ApiKeys for SqliteStore {
             .bind(tenant.as_str())
             .bind(after.map_or("", ApiKeyId::as_str))
             .bind(limit)
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
         found.into_iter().map(rows::api_key).collect()
@@ -50,7 +50,7 @@ impl ApiKeys for SqliteStore {
             .bind(record.last_used_at.map(Timestamp::millis))
             .bind(record.mac.key.as_str())
             .bind(record.mac.tag.as_slice())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(unavailable)?;
         match inserted.rows_affected() {
@@ -72,7 +72,7 @@ impl ApiKeys for SqliteStore {
             .bind(at.millis())
             .bind(tenant.as_str())
             .bind(id.as_str())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(unavailable)?;
         Ok(revoked.rows_affected() > 0)
@@ -84,7 +84,7 @@ impl ApiKeys for SqliteStore {
         uses: &[(ApiKeyId, Timestamp)],
     ) -> Result<(), ApiKeysError> {
         // A transaction that reads first and writes later may find that another one wrote meanwhile.
-        let begun = self.0.begin_with("BEGIN IMMEDIATE").await;
+        let begun = self.pool.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(unavailable)?;
         for (id, at) in uses {
             let query = sqlx::query(
@@ -113,7 +113,7 @@ impl ApiKeys for SqliteStore {
         let purged = query
             .bind(tenant.as_str())
             .bind(ended_before.millis())
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
         purged.iter().map(|id| rows::api_key_id(id)).collect()

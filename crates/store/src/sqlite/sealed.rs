@@ -12,7 +12,7 @@ impl SealedRecords for SqliteStore {
             "INSERT INTO sealed_versions (tenant, last) VALUES (?, 1) \
              ON CONFLICT (tenant) DO UPDATE SET last = sealed_versions.last + 1 RETURNING last",
         );
-        let next = query.bind(tenant.as_str()).fetch_one(&self.0).await;
+        let next = query.bind(tenant.as_str()).fetch_one(&self.pool).await;
         rows::sealed_version(next.map_err(RecordsError::new)?)
     }
 
@@ -29,7 +29,7 @@ impl SealedRecords for SqliteStore {
             .bind(tenant.as_str())
             .bind(key.owner.to_string())
             .bind(key.server.as_str())
-            .fetch_optional(&self.0)
+            .fetch_optional(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         row.map(rows::sealed).transpose()
@@ -55,7 +55,7 @@ impl SealedRecords for SqliteStore {
             .bind(signed(record.version)?)
             .bind(record.stored_at.millis())
             .bind(record.envelope.as_slice())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         Ok(written.rows_affected() > 0)
@@ -78,7 +78,7 @@ impl SealedRecords for SqliteStore {
             .bind(key.owner.to_string())
             .bind(key.server.as_str())
             .bind(signed(version)?)
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         Ok(replaced.rows_affected() > 0)
@@ -91,7 +91,7 @@ impl SealedRecords for SqliteStore {
             .bind(tenant.as_str())
             .bind(key.owner.to_string())
             .bind(key.server.as_str())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         Ok(removed.rows_affected() > 0)
@@ -116,7 +116,7 @@ impl SealedRecords for SqliteStore {
             .bind(owner)
             .bind(server)
             .bind(limit)
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         found.into_iter().map(rows::placed).collect()

@@ -1,11 +1,13 @@
 //! What keeps tenants apart in Postgres when a statement does not say which tenant it means.
 
+use gatewright_core::Timestamp;
+use gatewright_directory::records::{Kind, Records as _, Revision, Write};
 use gatewright_identity::ApiKeys as _;
 use gatewright_test_postgres::Database;
 use gatewright_vault::SealedRecords as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-use super::{api_keys, sealed, tenant, user};
+use super::{api_keys, directory, sealed, tenant, user};
 use crate::{OpenStoreError, PostgresStore};
 
 /// Two tenants with a row in every table.
@@ -18,6 +20,15 @@ async fn filled(database: &Database) -> PostgresStore {
         let record = sealed::record(version, b"sealed");
         store.write(&of, &key, &record).await.unwrap();
         store.insert(&of, &api_keys::record(1)).await.unwrap();
+        let commits: [&[Write]; 2] = [
+            &[directory::user("ann"), directory::user("ben")],
+            &[directory::remove(Kind::User, "ben")],
+        ];
+        for (base, writes) in (0..).zip(commits) {
+            let at = Timestamp::from_secs(1);
+            let committed = store.commit(&of, Revision(base), at, writes).await;
+            committed.unwrap();
+        }
     }
     store
 }
@@ -28,7 +39,7 @@ async fn tables(connection: &mut PgConnection) -> Vec<String> {
          WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> '_sqlx_migrations'",
     );
     let tables: Vec<String> = tables.fetch_all(connection).await.unwrap();
-    assert!(tables.len() >= 3, "{tables:?}");
+    assert!(tables.len() >= 7, "{tables:?}");
     tables
 }
 
