@@ -629,7 +629,7 @@ pub(super) async fn a_write_that_only_one_database_would_take_is_refused(
         (put(Kind::User, "a", "{\0}", &[]), "NUL"),
         (put(Kind::User, "a", "{}", &[("user.name", "a\0")]), "NUL"),
         (user(""), "an id"),
-        (user(&long[..1025]), "an id"),
+        (user(&"x".repeat(1025)), "an id"),
         (
             put(Kind::User, "a", "{}", &[("user.name", &long)]),
             "a unique name",
