@@ -9,7 +9,7 @@ use sqlx::{
 use crate::OpenStoreError;
 
 pub(crate) struct Step {
-    number: i64,
+    pub(crate) number: i64,
     what: &'static str,
     sql: &'static str,
 }

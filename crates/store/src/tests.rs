@@ -2,12 +2,14 @@
 
 mod api_keys;
 mod directory;
+mod events;
 mod file;
 mod killed;
 mod row_security;
 mod sealed;
 mod secrets;
 mod server;
+mod upgrade;
 
 use gatewright_core::{CredentialOwner, ServerName, Subject, TenantId};
 use gatewright_directory::MemoryRecords;
@@ -24,6 +26,13 @@ trait Database {
     async fn open(&self) -> Self::Store;
 }
 
+/// A [`Database`] that other processes can open, too.
+trait SharedDatabase: Database {
+    fn place(&self) -> String;
+
+    async fn open_at(place: &str) -> Self::Store;
+}
+
 struct Sqlite(TempDir);
 
 impl Database for Sqlite {
@@ -34,9 +43,18 @@ impl Database for Sqlite {
     }
 
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.0.path().join("gatewright.db"))
-            .await
-            .unwrap()
+        Self::open_at(&self.place()).await
+    }
+}
+
+impl SharedDatabase for Sqlite {
+    fn place(&self) -> String {
+        let path = self.0.path().join("gatewright.db");
+        path.to_str().unwrap().to_owned()
+    }
+
+    async fn open_at(place: &str) -> SqliteStore {
+        SqliteStore::open(place.as_ref()).await.unwrap()
     }
 }
 
@@ -50,7 +68,17 @@ impl Database for Postgres {
     }
 
     async fn open(&self) -> PostgresStore {
-        PostgresStore::open(self.0.url()).await.unwrap()
+        Self::open_at(self.0.url()).await
+    }
+}
+
+impl SharedDatabase for Postgres {
+    fn place(&self) -> String {
+        self.0.url().to_owned()
+    }
+
+    async fn open_at(place: &str) -> PostgresStore {
+        PostgresStore::open(place).await.unwrap()
     }
 }
 

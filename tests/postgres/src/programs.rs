@@ -34,7 +34,9 @@ impl Programs {
         })
     }
 
-    pub(crate) fn path(&self, program: &str) -> PathBuf {
+    /// Where one of them is, by its name.
+    #[must_use]
+    pub fn path(&self, program: &str) -> PathBuf {
         self.0.join(program)
     }
 
