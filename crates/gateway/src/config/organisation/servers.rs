@@ -4,12 +4,7 @@ use gatewright_core::{ServerName, access::Pattern};
 use gatewright_policy_cedar::ToolFacts;
 use gatewright_upstream::Timeouts;
 
-use super::{
-    Server,
-    forms::ServerForm,
-    millis,
-    reader::Reader,
-};
+use super::{Server, forms::ServerForm, millis, reader::Reader};
 use crate::config::document::{Item, Table};
 
 impl<'t> Reader<'_, 't> {
