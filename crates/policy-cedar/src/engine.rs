@@ -216,7 +216,7 @@ impl CedarEngine {
         }
     }
 
-    fn view(&self, kind: Kind, party: &Party, now: Timestamp) -> Option<Arc<View>> {
+    pub(crate) fn view(&self, kind: Kind, party: &Party, now: Timestamp) -> Option<Arc<View>> {
         let key = self
             .hasher
             .hash_one((kind, party.subject(), party.groups(), party.roles()));

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
-use gatewright_policy_cedar::SCHEMA;
+use gatewright_policy_cedar::{ADMIN_SCHEMA, SCHEMA};
 
 use super::{ConfigArgs, Found, Outcome, check, explain};
 use crate::config::Organisation;
@@ -32,7 +32,7 @@ pub(super) fn run(command: PolicyCommand) -> Outcome {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
         PolicyCommand::Schema => {
-            write!(io::stdout().lock(), "{SCHEMA}")?;
+            write!(io::stdout().lock(), "{SCHEMA}\n{}", *ADMIN_SCHEMA)?;
             Ok(Found::Good)
         }
     }

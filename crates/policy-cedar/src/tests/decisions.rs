@@ -184,6 +184,79 @@ async fn read_only_counts_only_where_configuration_vouches() {
 }
 
 #[tokio::test]
+async fn tags_and_what_destroys_pick_tools_where_configuration_says_so() {
+    let facts = |destructive, tags: &[&str]| ToolFacts {
+        destructive,
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..ToolFacts::default()
+    };
+    let server = || ServerName::new("billing").unwrap();
+    let engine = |bounds: Json| {
+        let mut permission = json!({"servers": ["billing"], "tools": ["*"]});
+        for (key, value) in bounds.as_object().unwrap() {
+            permission[key] = value.clone();
+        }
+        builder()
+            .roles([role("r", &json!([permission]))])
+            .grants([to_user("r", "ann")])
+            .vouch(server(), Pattern::new("pay"), facts(true, &["money"]))
+            .vouch(
+                server(),
+                Pattern::new("note"),
+                facts(false, &["notes", "safe"]),
+            )
+            .vouch(server(), Pattern::new("get"), ToolFacts::READ_ONLY)
+            .build()
+            .unwrap()
+    };
+    for (bounds, fits) in [
+        (json!({}), "pay note get other"),
+        (json!({"tags": ["money"]}), "pay"),
+        (json!({"tags": ["safe", "money"]}), "pay note"),
+        (json!({"tags": ["Money"]}), ""),
+        (json!({"destructive": false}), "note get"),
+        (json!({"destructive": true}), "pay other"),
+        (json!({"destructive": true, "tags": ["safe"]}), ""),
+        (json!({"destructive": false, "read_only": true}), "get"),
+    ] {
+        let engine = engine(bounds.clone());
+        for name in ["pay", "note", "get", "other"] {
+            let expected = fits.split(' ').any(|fit| fit == name);
+            let shown = shows(&engine, &ann().await, ItemKind::Tool, name).await;
+            assert_eq!(shown, expected, "see {name}: {bounds}");
+            let allowed = allows(&engine, &ann().await, &tool(name, "{}")).await;
+            assert_eq!(allowed, expected, "call {name}: {bounds}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_condition_on_delegation_holds_for_one_kind_of_call() {
+    for (delegated, alone, acting) in [
+        (json!("never"), true, false),
+        (json!("only"), false, true),
+        (json!(null), true, true),
+    ] {
+        let engine = builder()
+            .roles([role(
+                "r",
+                &json!([{"servers": ["billing"], "tools": ["t"], "when": {"delegated": delegated}}]),
+            )])
+            .grants([to_user("r", "ann"), grant("r", Grantee::Agent(subject("bot")))])
+            .build()
+            .unwrap();
+        let both = principal(Identity::delegated(party("ann"), party("bot"))).await;
+        let bot = principal(Identity::agent(party("bot"))).await;
+        let call = tool("t", "{}");
+        assert_eq!(allows(&engine, &ann().await, &call).await, alone);
+        assert_eq!(allows(&engine, &bot, &call).await, alone);
+        assert_eq!(allows(&engine, &both, &call).await, acting);
+    }
+    let typo = json!({"servers": ["s"], "when": {"delegated": "sometimes"}});
+    assert!(serde_json::from_value::<gatewright_core::access::Permission>(typo).is_err());
+}
+
+#[tokio::test]
 async fn a_tool_that_nobody_vouches_for_may_destroy() {
     let engine = written(
         r#"permit(principal, action, resource);

@@ -19,6 +19,7 @@ mod arguments;
 mod credentials;
 mod decisions;
 mod files;
+mod grants;
 mod parties;
 mod slices;
 

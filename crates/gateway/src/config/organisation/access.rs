@@ -397,10 +397,16 @@ impl<'t> Reader<'_, 't> {
         }
         match builder.build() {
             Ok(engine) => Some(engine),
-            Err(BuildEngineError::Role { .. }) => {
+            // Noted where the roles were read.
+            Err(BuildEngineError::Inheritance(_) | BuildEngineError::BuiltInRole(_)) => None,
+            Err(BuildEngineError::Role { .. } | BuildEngineError::Admin { .. }) => {
                 // One by one, for all that is wrong.
                 for placed in roles {
-                    let role = CedarEngine::builder().roles([placed.role.clone()]).build();
+                    let alone = Role {
+                        inherits: Vec::new(),
+                        ..placed.role.clone()
+                    };
+                    let role = CedarEngine::builder().roles([alone]).build();
                     if let Err(error) = role {
                         self.policy_problem(error, Some(placed), policies);
                     }
@@ -426,6 +432,9 @@ impl<'t> Reader<'_, 't> {
                 let at = placed.permissions.get(permission.saturating_sub(1)).copied().unwrap_or(placed.at);
                 let what = format!("role `{name}`, permission {permission}: {reason}");
                 self.problems.add(at, what, "see `Conditions` in docs/configuration.md");
+            }
+            (error @ BuildEngineError::Admin { .. }, Some(placed)) => {
+                self.problems.add(placed.at, error.to_string(), "see `Administrators` in docs/configuration.md");
             }
             (BuildEngineError::Policy { file, line, reason }, _) => self.problems.add_elsewhere(Problem {
                 file: dir.join(file),

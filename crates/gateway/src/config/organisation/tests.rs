@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::*;
 use gatewright_core::access::Grantee;
 
@@ -105,9 +103,8 @@ fn everything_that_is_set_is_taken() {
     assert_eq!(
         server.tools[1].1,
         ToolFacts {
-            read_only: false,
             destructive: false,
-            tags: BTreeSet::new(),
+            ..ToolFacts::default()
         }
     );
     let ann = Subject::new("https://login.example.com", "ann");
@@ -392,6 +389,93 @@ fn permissions_that_can_never_hold_are_refused() {
         found[1].starts_with("14: role `s`, permission 1: `tools/call` is given by"),
         "{found:?}"
     );
+}
+
+#[test]
+fn roles_inherit_and_permit_administrators() {
+    let organisation = good(&format!(
+        "{ISSUER}{SERVER}
+        [servers.tools.pay]
+        tags = ['money']
+        [[roles]]
+        name = 'clerk'
+        inherits = ['reader', 'metadata-viewer']
+        [[roles.permissions]]
+        servers = ['billing']
+        tools = ['*']
+        tags = ['money']
+        when.delegated = 'never'
+        [[roles]]
+        name = 'reader'
+        admin = [{{ actions = ['audit.*'] }}]
+        [[grants]]
+        role = 'administrator'
+        user = 'ann'
+        over = {{ server = 'billing' }}
+        [[grants]]
+        role = 'administrator'
+        user = 'ann'
+        over = {{ group = 'finance' }}
+        "
+    ));
+    let tenant = &organisation.tenants[0];
+    assert_eq!(tenant.servers[0].tools[0].1.tags.len(), 1);
+    assert_eq!(tenant.roles[0].inherits.len(), 2);
+    let over: Vec<String> = tenant
+        .grants
+        .iter()
+        .map(|grant| grant.over.as_ref().unwrap().to_string())
+        .collect();
+    assert_eq!(
+        over,
+        ["server:billing", "group:https://login.example.com|finance"]
+    );
+}
+
+#[test]
+fn roles_that_cannot_be_are_refused() {
+    assert_eq!(
+        wrong("[[roles]]\nname = 'a'\ninherits = ['b']\n[[roles]]\nname = 'b'\ninherits = ['a']\n")
+            .len(),
+        1
+    );
+    assert_eq!(
+        wrong("[[roles]]\nname = 'a'\ninherits = ['b']\n"),
+        ["7: the role `a` inherits from `b`, which is not defined"]
+    );
+    assert_eq!(
+        wrong("[[roles]]\nname = 'administrator'\n"),
+        ["7: every tenant has a role `administrator`"]
+    );
+    assert_eq!(
+        wrong("[[roles]]\nname = 'a'\nadmin = [{ actions = ['user.*'] }]\n"),
+        ["7: role `a`, `admin` 1: `user.*` is no action of administrators"]
+    );
+    let bounds = "[[roles]]\nname = 'a'\n[[roles.permissions]]\nservers = ['billing']\n";
+    assert_eq!(
+        wrong(&format!("{bounds}destructive = false\ntags = ['x']\n")),
+        [
+            "10: `destructive` bounds tools, and there are none",
+            "11: `tags` bounds tools, and there are none"
+        ]
+    );
+    let grant = "[[grants]]\nrole = 'administrator'\nuser = 'ann'\n";
+    for (over, what) in [
+        (
+            "over = { server = 'wiki' }",
+            "9: the server `wiki` is not defined",
+        ),
+        (
+            "over = {}",
+            "9: the grant is over neither one server nor one group",
+        ),
+        (
+            "over = { server = 'billing', group = 'x' }",
+            "9: the grant is over neither one server nor one group",
+        ),
+    ] {
+        assert_eq!(wrong(&format!("{grant}{over}\n")), [what]);
+    }
 }
 
 #[test]
