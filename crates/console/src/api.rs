@@ -1,5 +1,6 @@
 //! The routes.
 
+mod apply;
 mod audit;
 mod credentials;
 mod keys;
@@ -22,6 +23,7 @@ use gatewright_core::{
     Actor, Change, Clock as _, Recorder as _, ServerName, Stage, Subject, SystemClock, TenantId,
     Timestamp,
 };
+use gatewright_directory::Directory;
 use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
@@ -45,6 +47,7 @@ struct Inner {
     vault: SealedVault,
     keys: ApiKeyRing,
     log: SegmentFiles,
+    directory: Directory,
     /// Cancelled when the process ends: answers without end end then.
     stop: CancellationToken,
     /// Changes under way. They end as they should, also when whoever asked for them has gone.
@@ -59,6 +62,7 @@ impl Console {
         vault: SealedVault,
         keys: ApiKeyRing,
         log: SegmentFiles,
+        directory: Directory,
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -66,6 +70,7 @@ impl Console {
             vault,
             keys,
             log,
+            directory,
             stop,
             changes: TaskTracker::new(),
         }))
@@ -83,6 +88,10 @@ impl Console {
     fn router(self) -> Router {
         let v1 = Router::new()
             .route("/status", get(status))
+            .route(
+                "/apply",
+                post(apply::apply).layer(DefaultBodyLimit::max(apply::LARGEST)),
+            )
             .route("/tenants/{tenant}/credentials", get(credentials::list))
             .route(
                 "/tenants/{tenant}/credentials/{server}/{owner}",

@@ -89,8 +89,9 @@ async fn bed() -> Bed {
     };
     let keys = ApiKeyRing::new(store.clone(), MacKeys::new(&mac, &[]));
     keys.load(&TenantId::default()).await.unwrap();
-    let vault = SealedVault::new(store, Arc::clone(&masters));
+    let vault = SealedVault::new(store.clone(), Arc::clone(&masters));
     let log = SegmentFiles::open(dir.path().join("audit")).unwrap();
+    let directory = Directory::builder(store, log.clone()).open().await.unwrap();
     let stop = CancellationToken::new();
     let console = Console::new(
         Fixed {
@@ -100,6 +101,7 @@ async fn bed() -> Bed {
         vault.clone(),
         keys.clone(),
         log.clone(),
+        directory,
         stop,
     );
     let router = console

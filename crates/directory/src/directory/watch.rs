@@ -37,7 +37,7 @@ pub struct Update {
 /// Keeps something that is made of what the directory knows.
 pub trait Observer: Send + Sync + 'static {
     /// Is told after the directory has changed, and before whoever changed it learns that it has. It must not wait.
-    fn updated(&self, tenant: &TenantId, update: &Update);
+    fn updated(&self, directory: &Directory, tenant: &TenantId, update: &Update);
 }
 
 impl Directory {
@@ -130,7 +130,7 @@ impl Directory {
             .map(Arc::clone)
             .collect();
         for observer in observers {
-            observer.updated(tenant, &update);
+            observer.updated(self, tenant, &update);
         }
     }
 

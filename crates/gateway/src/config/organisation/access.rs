@@ -1,6 +1,9 @@
 //! Roles, grants and policies of a tenant, compiled.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use gatewright_core::{
     CredentialMode, Group, ServerName, Subject, TenantId, Timestamp,
@@ -8,7 +11,7 @@ use gatewright_core::{
         BuiltInRole, Grant, Grantee, Inheritance, Pattern, Permission, Role, Scope, built_in_roles,
     },
 };
-use gatewright_policy_cedar::{BuildEngineError, CedarEngine};
+use gatewright_policy_cedar::{BuildEngineError, CedarEngine, Grants};
 
 use super::{
     Issuer, Server,
@@ -24,12 +27,20 @@ use crate::config::{
 pub(super) struct Access {
     pub(super) roles: Vec<Role>,
     pub(super) grants: Vec<Grant>,
-    pub(super) policies: Option<PathBuf>,
+    pub(super) policies: Option<BTreeMap<String, String>>,
+}
+
+/// What an engine is made of besides roles and servers.
+pub(super) enum Given<'a> {
+    /// The grants of a file, which names a directory of policies.
+    File(&'a [Grant]),
+    /// The grants and the policies of the directory.
+    Directory(Grants, &'a BTreeMap<String, String>),
 }
 
 /// A role, with the places of its permissions.
-struct Placed {
-    role: Role,
+pub(super) struct Placed {
+    pub(super) role: Role,
     at: usize,
     permissions: Vec<usize>,
 }
@@ -45,9 +56,15 @@ impl<'t> Reader<'_, 't> {
         let roles = self.roles(table, servers);
         let grants = self.grants(table, issuers, &roles, servers);
         let policies = self.policies(table);
-        let engine = self.engine(tenant, &roles, &grants, policies.as_ref(), servers);
+        let engine = self.engine(
+            tenant,
+            &roles,
+            Given::File(&grants),
+            policies.as_ref(),
+            servers,
+        );
         let roles = roles.into_iter().map(|placed| placed.role).collect();
-        let policies = policies.map(|(dir, _)| dir);
+        let policies = policies.map(|(dir, at)| self.policy_texts(&dir, at));
         (
             Access {
                 roles,
@@ -58,7 +75,7 @@ impl<'t> Reader<'_, 't> {
         )
     }
 
-    fn roles(&mut self, table: &mut Table<'_, 't>, servers: &[Server]) -> Vec<Placed> {
+    pub(super) fn roles(&mut self, table: &mut Table<'_, 't>, servers: &[Server]) -> Vec<Placed> {
         let mut roles: Vec<Placed> = Vec::new();
         for item in table.list::<RoleForm>("roles", self.problems) {
             let at = item.at(&["name"]);
@@ -218,7 +235,7 @@ impl<'t> Reader<'_, 't> {
             };
             let over = match &item.value.over {
                 None => None,
-                Some(_) => match self.over(&item, issuers, servers) {
+                Some(_) => match self.over(&item, servers) {
                     Some(over) => Some(over),
                     // Noted; without it the grant would be wider than it was meant.
                     None => continue,
@@ -235,7 +252,7 @@ impl<'t> Reader<'_, 't> {
                     fix,
                 );
             }
-            let expires = self.expires(&item);
+            let expires = self.expires(&item, item.value.expires.as_ref());
             let GrantForm { role, reason, .. } = item.value;
             grants.push(Grant {
                 role,
@@ -248,12 +265,7 @@ impl<'t> Reader<'_, 't> {
         grants
     }
 
-    fn over(
-        &mut self,
-        item: &Item<'_, 't, GrantForm>,
-        issuers: &[Issuer],
-        servers: &[Server],
-    ) -> Option<Scope> {
+    fn over(&mut self, item: &Item<'_, 't, GrantForm>, servers: &[Server]) -> Option<Scope> {
         let form = item.value.over.as_ref()?;
         match (&form.server, &form.group) {
             (Some(server), None) => {
@@ -269,8 +281,8 @@ impl<'t> Reader<'_, 't> {
                 }
             }
             (None, Some(group)) => {
-                let issuer = self.issuer_of(item, item.value.issuer.as_deref(), issuers)?;
-                Some(Scope::Group(Group::new(&issuer, group)))
+                // Who is in the groups of tokens is for their issuers to say, and for no administrator here.
+                Some(Scope::Group(Group::new(Group::DIRECTORY, group)))
             }
             _ => {
                 let fix =
@@ -307,10 +319,14 @@ impl<'t> Reader<'_, 't> {
                 .add(item.at(&[key]), format!("`{key}` is empty"), fix);
             return None;
         }
+        if key == "group" && form.issuer.as_deref() == Some(Group::DIRECTORY) {
+            return Some(Grantee::Group(Group::new(Group::DIRECTORY, name)));
+        }
         let issuer = self.issuer_of(item, form.issuer.as_deref(), issuers)?;
         if key == "group" && issuer == Subject::LOCAL {
             let what = "who is known by API keys is in no group";
-            let fix = "grant it to each `agent` or `user`, or name an issuer of tokens";
+            let fix = "grant it to each `agent` or `user`, name an issuer of tokens, or write `issuer = \"directory\"` for a group of the \
+                directory";
             self.problems.add(item.at(&[key]), what, fix);
             return None;
         }
@@ -321,8 +337,13 @@ impl<'t> Reader<'_, 't> {
         })
     }
 
-    fn expires(&mut self, item: &Item<'_, 't, GrantForm>) -> Option<Timestamp> {
-        let text = match item.value.expires.as_ref()? {
+    /// A moment under the key `expires`.
+    pub(super) fn expires<T>(
+        &mut self,
+        item: &Item<'_, 't, T>,
+        given: Option<&toml::Value>,
+    ) -> Option<Timestamp> {
+        let text = match given? {
             toml::Value::Datetime(moment) => moment.to_string(),
             toml::Value::String(text) => text.clone(),
             other => other.type_str().to_owned(),
@@ -340,12 +361,7 @@ impl<'t> Reader<'_, 't> {
 
     fn policies(&mut self, table: &mut Table<'_, 't>) -> Option<(PathBuf, usize)> {
         let item: Item<'_, '_, PathBuf> = table.take("policies", self.problems)?;
-        let dir = self
-            .settings
-            .organisation
-            .parent()
-            .map(|dir| dir.join(&item.value))
-            .unwrap_or(item.value.clone());
+        let dir = self.beside(&item.value);
         if dir.is_dir() {
             return Some((dir, item.at(&[])));
         }
@@ -358,11 +374,36 @@ impl<'t> Reader<'_, 't> {
         None
     }
 
-    fn engine(
+    /// The texts of the `.cedar` files of a directory.
+    fn policy_texts(&mut self, dir: &std::path::Path, at: usize) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let read = std::fs::read_dir(dir).and_then(|entries| {
+            for entry in entries {
+                let path = entry?.path();
+                let is_cedar = path.extension().is_some_and(|ending| ending == "cedar");
+                let Some(name) = path.file_name().filter(|_| is_cedar) else {
+                    continue;
+                };
+                let name = name.to_string_lossy().into_owned();
+                texts.insert(name, std::fs::read_to_string(&path)?);
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            let what = format!(
+                "the policies in `{}` cannot be read: {error}",
+                dir.display()
+            );
+            self.problems.add(at, what, "make them readable");
+        }
+        texts
+    }
+
+    pub(super) fn engine(
         &mut self,
         tenant: &TenantId,
         roles: &[Placed],
-        grants: &[Grant],
+        given: Given<'_>,
         policies: Option<&(PathBuf, usize)>,
         servers: &[Server],
     ) -> Option<CedarEngine> {
@@ -376,9 +417,10 @@ impl<'t> Reader<'_, 't> {
         let mut builder = CedarEngine::builder()
             .tenant(tenant.clone())
             .version(self.version)
-            .roles(roles.iter().map(|placed| placed.role.clone()))
+            .roles(roles.iter().map(|placed| placed.role.clone()));
+        builder = match given {
             // Grants of roles that there are not were noted.
-            .grants(
+            Given::File(grants) => builder.grants(
                 grants
                     .iter()
                     .filter(|grant| {
@@ -386,7 +428,13 @@ impl<'t> Reader<'_, 't> {
                         names.contains(role) || BuiltInRole::named(role).is_some()
                     })
                     .cloned(),
-            );
+            ),
+            Given::Directory(grants, files) => files
+                .iter()
+                .fold(builder.shared_grants(grants), |builder, (name, text)| {
+                    builder.policies(name, text)
+                }),
+        };
         for server in servers {
             for (tools, facts) in &server.tools {
                 builder = builder.vouch(server.name.clone(), tools.clone(), facts.clone());
