@@ -31,9 +31,12 @@ mod open_error;
 mod postgres;
 mod rows;
 mod sqlite;
+mod store;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 pub use open_error::OpenStoreError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
+pub use store::Store;

@@ -37,6 +37,16 @@ pub enum OpenStoreError {
         "the database was not made by this version or an earlier one (step {0} differs): restore a backup"
     )]
     Changed(i64),
+    /// Another process uses it, and it is wanted alone; or another process wants it alone.
+    #[error(
+        "the database `{}` is in use: stop the gateway that uses it, or wait for the command that does", .0.display()
+    )]
+    InUse(PathBuf),
+    /// Everything in it is in another database now.
+    #[error(
+        "the database `{}` was moved to another one, and would grow apart from it: use that one (`database.url`), or restore a backup", .0.display()
+    )]
+    Moved(PathBuf),
     /// What names the server says nothing that can be used. The reason holds no password.
     #[error("the database's URL cannot be used: {0} (postgres://user@host/database is its form)")]
     Url(#[source] BoxError),

@@ -37,7 +37,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// refused.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     announcer: Arc<Announcer>,
     listening: Arc<Background>,
 }

@@ -1,4 +1,5 @@
 mod api_keys;
+mod in_use;
 mod master_keys;
 mod records;
 mod sealed;
@@ -19,6 +20,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use self::in_use::InUse;
 use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
@@ -29,9 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// All storage traits over one SQLite file. Clones are the same database.
 #[derive(Clone)]
 pub struct SqliteStore {
-    pool: SqlitePool,
+    pub(crate) pool: SqlitePool,
     announcer: Arc<Announcer>,
     watch: Arc<Background>,
+    in_use: Arc<InUse>,
 }
 
 impl SqliteStore {
@@ -42,6 +45,16 @@ impl SqliteStore {
     /// [`OpenStoreError`] when it cannot be read or made, others can read it, or a later version wrote it.
     pub async fn open(path: &Path) -> Result<Self, OpenStoreError> {
         private_file(path)?;
+        Self::open_with(path, InUse::shared(path)?).await
+    }
+
+    /// The same, while nobody else uses it and until this is closed.
+    pub(crate) async fn open_alone(path: &Path) -> Result<Self, OpenStoreError> {
+        private_file(path)?;
+        Self::open_with(path, InUse::alone(path)?).await
+    }
+
+    async fn open_with(path: &Path, in_use: InUse) -> Result<Self, OpenStoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -57,6 +70,7 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await
             .map_err(|error| OpenStoreError::Database(error.into()))?;
+        not_moved(path, &pool).await?;
         let migrated = migrations::all(migrations::SQLITE).run(&pool).await;
         migrated.map_err(migrations::refused)?;
         let heads = watch::heads_of(&pool)
@@ -68,6 +82,7 @@ impl SqliteStore {
             pool,
             announcer,
             watch: Arc::new(watch),
+            in_use: Arc::new(in_use),
         })
     }
 
@@ -75,6 +90,21 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.watch.stop().await;
         self.pool.close().await;
+        self.in_use.end();
+    }
+}
+
+/// Set in a database whose rows are in another one now.
+pub(crate) const MOVED: i32 = 1;
+
+async fn not_moved(path: &Path, pool: &SqlitePool) -> Result<(), OpenStoreError> {
+    let marked = sqlx::query_scalar::<_, i32>("PRAGMA user_version")
+        .fetch_one(pool)
+        .await
+        .map_err(|error| OpenStoreError::Database(error.into()))?;
+    match marked {
+        0 => Ok(()),
+        _moved => Err(OpenStoreError::Moved(path.to_owned())),
     }
 }
 

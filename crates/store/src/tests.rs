@@ -9,6 +9,7 @@ mod row_security;
 mod sealed;
 mod secrets;
 mod server;
+mod transfer;
 mod upgrade;
 
 use gatewright_core::{CredentialOwner, ServerName, Subject, TenantId};

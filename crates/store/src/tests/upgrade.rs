@@ -59,7 +59,7 @@ fn api_keys() -> [ApiKeyRecord; 2] {
 }
 
 /// What a fixture of the present schema is filled with: something in every table.
-async fn fill(store: &(impl SealedRecords + ApiKeys + Records)) {
+pub(super) async fn fill(store: &(impl SealedRecords + ApiKeys + Records)) {
     for (of, at) in tenants() {
         for key in keys(at) {
             let version = store.next_version(&of).await.unwrap();
@@ -82,7 +82,7 @@ async fn fill(store: &(impl SealedRecords + ApiKeys + Records)) {
 }
 
 /// Finds what the fixture of a step was filled with, and that the database can be written.
-async fn check(store: &(impl SealedRecords + ApiKeys + Records), step: i64) {
+pub(super) async fn check(store: &(impl SealedRecords + ApiKeys + Records), step: i64) {
     for (of, at) in tenants() {
         for (key, version) in keys(at).iter().zip(1..) {
             let found = SealedRecords::read(store, &of, key).await.unwrap();
@@ -135,7 +135,7 @@ async fn fixtures(
     fixtures
 }
 
-async fn sqlite_at(path: &Path) -> SqliteConnection {
+pub(super) async fn sqlite_at(path: &Path) -> SqliteConnection {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     SqliteConnection::connect(&url).await.unwrap()
 }
@@ -173,7 +173,7 @@ async fn sqlite_dump(path: &Path) -> String {
 }
 
 /// Makes a database as a dump has it.
-async fn sqlite_load(path: &Path, dump: &str) {
+pub(super) async fn sqlite_load(path: &Path, dump: &str) {
     fs::write(path, "").unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     let mut connection = sqlite_at(path).await;
