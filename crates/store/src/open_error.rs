@@ -44,7 +44,7 @@ pub enum OpenStoreError {
     InUse(PathBuf),
     /// Everything in it is in another database now.
     #[error(
-        "the database `{}` was moved to another one, and would grow apart from it: use that one (`database.url`), or restore a backup", .0.display()
+        "the database `{}` was moved to another one, and would grow apart from it: use that one, or restore a backup", .0.display()
     )]
     Moved(PathBuf),
     /// What names the server says nothing that can be used. The reason holds no password.

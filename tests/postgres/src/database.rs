@@ -5,11 +5,15 @@
     reason = "without its database a test fails"
 )]
 
-use std::{env, process::Command, sync::OnceLock};
+use std::{
+    env, io,
+    process::{Command, Output},
+    sync::OnceLock,
+};
 
 use crate::{Programs, Server, VARIABLE, server::random};
 
-/// An empty database with an owner of its own, who is no superuser. It goes when the server does.
+/// An empty database with an owner of its own, who is no superuser. It goes when this is dropped, with whoever is connected.
 #[derive(Debug)]
 pub struct Database {
     url: String,
@@ -61,6 +65,20 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        let name = &self.name;
+        // Where it stays, it goes with the server.
+        let _done = psql(
+            superuser(),
+            &[
+                &format!("DROP DATABASE {name} WITH (FORCE)"),
+                &format!("DROP ROLE {name}"),
+            ],
+        );
+    }
+}
+
 /// The server of this run of tests, or else one of this process's own, which ends with it.
 fn superuser() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
@@ -80,10 +98,18 @@ fn superuser() -> &'static str {
     })
 }
 
-/// Each statement by itself: a database is not made within a transaction.
 fn run(url: &str, statements: &[&str]) {
-    let programs = Programs::find().expect("programs");
-    let mut command = Command::new(programs.path("psql"));
+    let done = psql(url, statements).expect("psql runs");
+    assert!(
+        done.status.success(),
+        "{statements:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+/// Each statement by itself: a database is not made within a transaction.
+fn psql(url: &str, statements: &[&str]) -> io::Result<Output> {
+    let mut command = Command::new(Programs::find()?.path("psql"));
     command.args([
         "--no-psqlrc",
         "--quiet",
@@ -94,10 +120,5 @@ fn run(url: &str, statements: &[&str]) {
     for statement in statements {
         command.args(["--command", statement]);
     }
-    let done = command.output().expect("psql runs");
-    assert!(
-        done.status.success(),
-        "{statements:?}: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    command.output()
 }
