@@ -24,10 +24,12 @@ const CONNECTIONS: u32 = 8;
 /// How long a caller waits for a connection, and a statement for another one's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one of our operations may take, whatever the server and the network do.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a commit may take, however much is in it.
+const COMMIT_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait for another replica that brings the database up to this version.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(120);
-/// A connection that nobody used for so long is asked whether it still works before it is used.
+/// A connection that nobody used for so long is asked whether it still works before it is used, and has as long to answer.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// All storage traits over one Postgres database, which any number of processes can share. Clones are the same database.
@@ -61,7 +63,7 @@ impl PostgresStore {
         migrated.map_err(migrations::refused)?;
         fitness::tenants_are_kept_apart(&preparing).await?;
         preparing.close().await;
-        let options = with_limits(options, LIMIT, PATIENCE);
+        let options = with_limits(options, COMMIT_LIMIT, PATIENCE);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -70,7 +72,7 @@ impl PostgresStore {
             .before_acquire(|connection, used| {
                 Box::pin(async move {
                     if used.idle_for > FRESH {
-                        connection.ping().await?;
+                        in_time(FRESH, connection.ping()).await?;
                     }
                     Ok(true)
                 })
@@ -111,7 +113,7 @@ impl PostgresStore {
         tenant: &TenantId,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<u64, sqlx::Error> {
-        in_time(async {
+        in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let done = query.execute(&mut *transaction).await?;
             transaction.commit().await?;
@@ -132,8 +134,7 @@ async fn begin(
 async fn preparing(options: &PgConnectOptions) -> Result<PgPool, OpenStoreError> {
     let options = with_limits(options.clone(), Duration::ZERO, MIGRATION_PATIENCE);
     // A pool would try again and again, and not say why it cannot connect.
-    let tried = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
-    let tried = tried.unwrap_or_else(|_elapsed| Err(too_slow()));
+    let tried = in_time(PATIENCE, PgConnection::connect_with(&options)).await;
     let connected = async {
         tried?.close().await?;
         PgPoolOptions::new()
@@ -162,8 +163,11 @@ fn with_limits(options: PgConnectOptions, statement: Duration, lock: Duration) -
 }
 
 /// A server that is gone without a word would be waited for without end.
-async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let done = tokio::time::timeout(LIMIT, work).await;
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let done = tokio::time::timeout(limit, work).await;
     done.unwrap_or_else(|_elapsed| Err(too_slow()))
 }
 

@@ -9,6 +9,7 @@ mod row_security;
 mod sealed;
 mod secrets;
 mod server;
+mod silent;
 mod transfer;
 mod upgrade;
 

@@ -8,5 +8,4 @@ mod tables;
 pub use backup::{BackupError, RestoreError, backup, restore};
 pub use copy::{Copied, CopyError, copy};
 pub use moving::{MoveError, move_to_postgres};
-#[cfg(test)]
 pub(crate) use tables::TABLES;

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use gatewright_core::{TenantId, Timestamp};
 use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
 
-use super::{PostgresStore, Scope, in_time};
+use super::{LIMIT, PostgresStore, Scope, in_time};
 use crate::rows::{self, ApiKeyRow};
 
 #[async_trait]
@@ -13,7 +13,7 @@ impl ApiKeys for PostgresStore {
         after: Option<&ApiKeyId>,
         limit: u32,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             // No id is empty, so every key is after the empty one.
             let query = sqlx::query_as::<_, ApiKeyRow>(
@@ -107,7 +107,7 @@ impl ApiKeys for PostgresStore {
         tenant: &TenantId,
         ended_before: Timestamp,
     ) -> Result<Vec<ApiKeyId>, ApiKeysError> {
-        let purged = in_time(async {
+        let purged = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_scalar::<_, String>(
                 "DELETE FROM api_keys WHERE tenant = $1 AND (expires_at < $2 OR revoked_at < $2) RETURNING id",

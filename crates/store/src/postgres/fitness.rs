@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::OpenStoreError;
+use crate::{OpenStoreError, transfer::TABLES};
 
 /// The oldest that its makers still mend.
 const OLDEST: i32 = 140_000;
@@ -32,14 +32,17 @@ pub(super) async fn server_is_fit(database: &PgPool) -> Result<(), OpenStoreErro
     }
 }
 
-/// After the tables were made: each but the migrator's own is under row-level security, its owner included.
+/// After the tables were made: each is under row-level security, its owner included.
 pub(super) async fn tenants_are_kept_apart(database: &PgPool) -> Result<(), OpenStoreError> {
     let query = sqlx::query_scalar::<_, Option<String>>(
-        "SELECT min(relname::text) FROM pg_class \
-         WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') \
-         AND relname <> '_sqlx_migrations' AND NOT (relrowsecurity AND relforcerowsecurity)",
+        "SELECT min(name) FROM unnest($1::text[]) AS name WHERE NOT EXISTS (\
+           SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+           WHERE n.nspname = current_schema() AND c.relname = name \
+           AND c.relrowsecurity AND c.relforcerowsecurity)",
     );
+    let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
     let open = query
+        .bind(tables)
         .fetch_one(database)
         .await
         .map_err(|error| OpenStoreError::Database(error.into()))?;

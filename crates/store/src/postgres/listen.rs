@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tokio::time;
 
-use super::PATIENCE;
+use super::{PATIENCE, in_time};
 use crate::announcer::Announcer;
 
 /// What the trigger on `tenants` writes to.
@@ -44,8 +44,7 @@ pub(super) async fn listen(options: &PgConnectOptions) -> Result<Listening, sqlx
             _pool: pool,
         })
     };
-    let connected = time::timeout(PATIENCE, connected).await;
-    connected.unwrap_or_else(|_elapsed| Err(super::too_slow()))
+    in_time(PATIENCE, connected).await
 }
 
 /// Announces for ever what it hears, and says when something may have been missed: when the connection ends, and again when
@@ -84,8 +83,7 @@ async fn announce_until_it_fails(
             Ok(Err(error)) => return Err(error),
             Err(_silent) => {
                 let asked = sqlx::query("SELECT 1").execute(&mut *listener);
-                let answered = time::timeout(PATIENCE, asked).await;
-                answered.unwrap_or_else(|_elapsed| Err(super::too_slow()))?;
+                in_time(PATIENCE, asked).await?;
             }
         }
     }

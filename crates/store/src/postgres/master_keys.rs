@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use gatewright_vault::{MasterKeyId, RecordsError};
 
-use super::{PostgresStore, Scope, in_time};
+use super::{LIMIT, PostgresStore, Scope, in_time};
 
 impl PostgresStore {
     /// The names of the master keys that what is stored needs, of all tenants: none means that nothing is sealed here yet.
@@ -11,7 +11,7 @@ impl PostgresStore {
     /// [`RecordsError`] when the database does not answer.
     pub async fn needed_master_keys(&self) -> Result<BTreeSet<String>, RecordsError> {
         let within = i32::try_from(MasterKeyId::WITHIN).map_err(RecordsError::new)?;
-        let read = in_time(async {
+        let read = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::EveryTenant).await?;
             let heads = sqlx::query_scalar::<_, Vec<u8>>(
                 "SELECT DISTINCT substr(envelope, 1, $1) FROM sealed_records",

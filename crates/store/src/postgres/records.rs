@@ -9,7 +9,7 @@ use gatewright_directory::records::{
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::{sync::broadcast, time};
 
-use super::{LIMIT, PostgresStore, Scope, in_time};
+use super::{COMMIT_LIMIT, LIMIT, PostgresStore, Scope, in_time};
 use crate::{
     commit::{self, Commit},
     rows::{self, ChangeRow, HeadRow, KindRow, RecordRow},
@@ -42,7 +42,7 @@ impl Records for PostgresStore {
             done.map_err(RecordsError::new)?;
             Ok::<_, CommitError>(revision)
         };
-        let revision = time::timeout(LIMIT, written)
+        let revision = time::timeout(COMMIT_LIMIT, written)
             .await
             .unwrap_or_else(|_elapsed| Err(RecordsError::new(super::too_slow()).into()))?;
         self.announcer.committed(tenant, revision);
@@ -61,7 +61,7 @@ impl Records for PostgresStore {
             .map(|id| &**id)
             .filter(|id| !id.contains('\0'))
             .collect();
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, RecordRow>(
                 "SELECT id, revision, created_at, modified_at, document FROM records \
@@ -89,7 +89,7 @@ impl Records for PostgresStore {
         if name.value.contains('\0') {
             return Ok(None);
         }
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, KindRow>(
                 "SELECT r.kind, r.id, r.revision, r.created_at, r.modified_at, r.document \
@@ -120,7 +120,7 @@ impl Records for PostgresStore {
         // No id is empty, so every record is after the empty one. None holds a NUL, so that it is after what comes before it.
         let after = after.unwrap_or_default();
         let after = after.split('\0').next().unwrap_or_default();
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, RecordRow>(
                 "SELECT id, revision, created_at, modified_at, document FROM records \
@@ -143,7 +143,7 @@ impl Records for PostgresStore {
     }
 
     async fn count(&self, tenant: &TenantId, kind: Kind) -> Result<u64, RecordsError> {
-        let count = in_time(async {
+        let count = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_scalar::<_, i64>(
                 "SELECT count(*) FROM records WHERE tenant = $1 AND kind = $2",
@@ -166,7 +166,7 @@ impl Records for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Changed>, RecordsError> {
         let (revision, kind, id) = rows::position(after);
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, ChangeRow>(
                 "SELECT * FROM (\
@@ -201,7 +201,7 @@ impl Records for PostgresStore {
 }
 
 pub(super) async fn heads_of(pool: &PgPool) -> Result<Vec<(TenantId, Revision)>, RecordsError> {
-    let heads = in_time(async {
+    let heads = in_time(LIMIT, async {
         let mut transaction = super::begin(pool, Scope::EveryTenant).await?;
         let query =
             sqlx::query_as::<_, HeadRow>("SELECT tenant, revision FROM tenants ORDER BY tenant");

@@ -2,13 +2,13 @@ use async_trait::async_trait;
 use gatewright_core::TenantId;
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 
-use super::{PostgresStore, Scope, in_time};
+use super::{LIMIT, PostgresStore, Scope, in_time};
 use crate::rows::{self, PlacedRow, SealedRow, signed};
 
 #[async_trait]
 impl SealedRecords for PostgresStore {
     async fn next_version(&self, tenant: &TenantId) -> Result<u64, RecordsError> {
-        let next = in_time(async {
+        let next = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_scalar::<_, i64>(
                 "INSERT INTO sealed_versions (tenant, last) VALUES ($1, 1) \
@@ -27,7 +27,7 @@ impl SealedRecords for PostgresStore {
         tenant: &TenantId,
         key: &RecordKey,
     ) -> Result<Option<SealedRecord>, RecordsError> {
-        let row = in_time(async {
+        let row = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, SealedRow>(
                 "SELECT version, stored_at, envelope FROM sealed_records \
@@ -113,7 +113,7 @@ impl SealedRecords for PostgresStore {
         let (owner, server) = after.map_or_else(Default::default, |key| {
             (key.owner.to_string(), key.server.to_string())
         });
-        let found = in_time(async {
+        let found = in_time(LIMIT, async {
             let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
             let query = sqlx::query_as::<_, PlacedRow>(
                 "SELECT owner, server, version, stored_at, envelope FROM sealed_records \
