@@ -2,7 +2,7 @@ use std::future::Future;
 
 use http::request::Parts;
 
-use crate::{Clock, Identity, PartyKind, Principal, Route, Status, Subject, Subjects, Who};
+use crate::{Clock, Identity, PartyKind, Principal, Route, Status, Subject, Subjects};
 
 /// Whose fault a rejected credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +118,9 @@ pub async fn authenticate<R: Resolver>(
     if identity.expires_at.is_some_and(|at| at <= clock.now()) {
         return Err(AuthenticateError::Expired);
     }
-    let alone = matches!(identity.who, Who::User(_));
     for (kind, party) in identity.who.parties_mut() {
         let mut status = subjects.status(route.tenant(), kind, party.subject());
-        // Who acts for a person was known before; whoever that is, has to come themselves first.
-        if status == Status::Unknown && alone && kind == PartyKind::User {
+        if status == Status::Unknown && kind == PartyKind::User {
             status = subjects.admit(route.tenant(), party).await;
         }
         match status {

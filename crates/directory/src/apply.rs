@@ -28,6 +28,9 @@ use crate::{
     records::{Kind, Revision},
 };
 
+/// Whom a file has switched off, as `user/<id>` or `agent/<id>`: when it no longer says so they are switched on again, and whom
+/// somebody else switched off are not.
+const SWITCHED_OFF: &str = "switched-off";
 /// What keeps in mind what a file has made.
 const FILE: &str = "file";
 /// The policies in force.
@@ -126,6 +129,7 @@ impl Directory {
         for grant in &wanted.grants {
             applying.grant(grant).await?;
         }
+        applying.switch_on().await?;
         Ok(applying.end())
     }
 
@@ -232,12 +236,11 @@ impl Applying<'_> {
             Some(Document::User(user)) => user,
             _ => self.new_user(&identity, &id),
         };
-        let now = self.directory.now();
-        match (&user.disabled, wanted.disabled) {
-            (None, true) => user.disabled = Some(Disabled::new(now, Some("in the file".into()))),
-            // What the file has made is as it says; whom somebody else switched off stays so.
-            (Some(_), false) if owned => user.disabled = None,
-            _ => {}
+        if wanted.disabled {
+            let now = self.directory.now();
+            let reason = || Disabled::new(now, Some("in the file".to_owned()));
+            user.disabled.get_or_insert_with(reason);
+            self.switched_off(Kind::User, &id);
         }
         if let Some(name) = &wanted.display_name
             && owned
@@ -314,12 +317,11 @@ impl Applying<'_> {
             agent.purpose.clone_from(&wanted.purpose);
             agent.expires = wanted.expires;
         }
-        match (wanted.disabled, &agent.status) {
-            (true, _) => agent.status = AgentStatus::Disabled,
-            (false, AgentStatus::Disabled) if owned => agent.status = AgentStatus::Active,
-            // Whose owner left stays suspended, until the file names another.
-            _ => {}
+        if wanted.disabled {
+            agent.status = AgentStatus::Disabled;
+            self.switched_off(Kind::Agent, &id);
         }
+        // Whose owner left stays suspended, until the file names another.
         if agent.status == AgentStatus::Suspended
             && agent
                 .owner
@@ -472,6 +474,38 @@ impl Applying<'_> {
         Ok(())
     }
 
+    fn switched_off(&mut self, kind: Kind, id: &str) {
+        let all = self.owned.entry(SWITCHED_OFF.to_owned()).or_default();
+        all.insert(format!("{kind}/{id}"));
+    }
+
+    /// Switches those on that the file had switched off, and no longer does.
+    async fn switch_on(&mut self) -> Result<(), ChangeError> {
+        let now = self.owned.get(SWITCHED_OFF).cloned().unwrap_or_default();
+        let before = self.before.get(SWITCHED_OFF).cloned().unwrap_or_default();
+        for gone in before.difference(&now) {
+            let Some((kind, id)) = gone.split_once('/') else {
+                continue;
+            };
+            let Some(kind) = Kind::named(kind) else {
+                continue;
+            };
+            let edited = self.edits.iter_mut().find_map(|edit| match edit {
+                Edit::Put {
+                    id: of, document, ..
+                } if document.kind() == kind && **of == *id => Some(document),
+                _ => None,
+            });
+            if let Some(document) = edited {
+                let on = switched_on(document.clone());
+                *document = on;
+            } else if let Some(document) = self.directory.look(self.tenant, kind, id).await? {
+                self.put(id.into(), switched_on(document));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes away what the file had made and no longer has.
     fn end(mut self) -> Vec<Edit> {
         for (kind, ids) in &self.before {
@@ -493,6 +527,20 @@ impl Applying<'_> {
         let owned = AppliedFile(std::mem::take(&mut self.owned));
         self.put(FILE.into(), Document::Applied(owned));
         self.edits
+    }
+}
+
+fn switched_on(document: Document) -> Document {
+    match document {
+        Document::User(user) => Document::User(User {
+            disabled: None,
+            ..user
+        }),
+        Document::Agent(agent) if agent.status == AgentStatus::Disabled => Document::Agent(Agent {
+            status: AgentStatus::Active,
+            ..agent
+        }),
+        other => other,
     }
 }
 

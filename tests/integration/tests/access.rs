@@ -112,7 +112,7 @@ async fn conditions_on_arguments_hold_whatever_form_the_value_takes() {
 async fn a_delegation_is_never_the_union() {
     let server = FakeServer::start().await;
     let organisation = format!(
-        "{STAFF_ECHOES}\n[[agents]]\nid = 'bot'\n[[roles]]\nname = 'bot'\n[[roles.permissions]]\nservers = ['tools']\n\
+        "{STAFF_ECHOES}\n[[agents]]\nid = 'bot'\n[[agents]]\nid = 'other'\n[[roles]]\nname = 'bot'\n[[roles.permissions]]\nservers = ['tools']\n\
          tools = ['echo', 'add']\n[[grants]]\nrole = 'bot'\nagent = 'bot'\n"
     );
     let bed = Bed::start(&[("tools", server.url())], &organisation).await;
@@ -137,6 +137,10 @@ async fn a_delegation_is_never_the_union() {
         .tool("tools", &stranger, "echo", json!({"text": "x"}))
         .await;
     assert_eq!(answer["error"]["code"], 4403);
+    // One that nobody knows is nobody, whomever it acts for.
+    let unknown = bed.token("ann", "tools").act("unknown").sign();
+    let answer = bed.call("tools", &unknown, "tools/list", json!({})).await;
+    assert_eq!(answer.status(), 401);
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn a_tenant_without_issuers_lives_by_its_keys_alone() {
     let organisation = format!(
         "[[tenants]]\nname = 'acme'\n[[tenants.servers]]\nname = 'one'\nurl = '{url}'\nera = 'modern'\n\
          [[tenants.roles]]\nname = 'staff'\n[[tenants.roles.permissions]]\nservers = ['one']\ntools = ['echo']\n\
-         [[tenants.grants]]\nrole = 'staff'\nagent = 'bot'\n"
+         [[tenants.grants]]\nrole = 'staff'\nagent = 'bot'\n[[tenants.agents]]\nid = 'other'\n"
     );
     let bed = Bed::start(&[("one", url)], &organisation).await;
     let url = format!("{}/t/acme/mcp/one", bed.base());

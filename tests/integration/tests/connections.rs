@@ -143,7 +143,11 @@ async fn what_was_stored_is_there_after_a_restart_and_nowhere_in_the_clear() {
     const PLANTED: &str = "planted-4f1c9b-secret";
     let upstream = raw().await;
     let wiki = server("wiki", &upstream.url("/mcp"), "credential = 'shared'");
-    let bed = Bed::start(&[], &format!("{wiki}{STAFF_ECHOES}")).await;
+    let bed = Bed::start(
+        &[],
+        &format!("{wiki}{STAFF_ECHOES}[[agents]]\nid = 'bot'\n"),
+    )
+    .await;
     put(&bed, "wiki", "shared", PLANTED).await;
     let (_, text) = key(&bed, "agent:bot", "wiki").await;
     let token = bed.token("ann", "wiki").sign();

@@ -102,7 +102,7 @@ async fn a_session_of_somebody_else_is_not_found() {
     let server = FakeServer::start_legacy().await;
     let bed = Bed::start(
         &[("tools", server.url()), ("twin", server.url())],
-        STAFF_ECHOES,
+        &format!("{STAFF_ECHOES}[[agents]]\nid = 'bot'\n"),
     )
     .await;
     let session = session(&bed, "tools", &bed.token("ann", "tools").sign()).await;

@@ -111,9 +111,14 @@ async fn what_the_file_no_longer_has_goes_and_what_others_made_stays() {
         bed.get(Kind::Role, "by-hand").await.unwrap()["name"],
         "by-hand"
     );
-    // Whom the provider brought is the provider's; that they were switched off stays until somebody says otherwise.
-    assert_eq!(bed.user("carl"), Status::Disabled);
-    assert!(bed.get(Kind::User, "scim-1").await.is_some());
+    // Whom the provider brought stays; that they were switched off was the file's.
+    assert!(is_active(&bed.user("carl")));
+    // Whom somebody else switches off stays so, whatever the file does not say.
+    bed.put(Kind::User, "ann", json!({"user_name": "ann", "disabled": {"at": 0}, "identities": [{"issuer": IDP, "subject": "ann"}]}))
+        .await
+        .unwrap();
+    apply(&bed, &file).await.unwrap();
+    assert_eq!(bed.user("ann"), Status::Disabled);
 }
 
 #[tokio::test]

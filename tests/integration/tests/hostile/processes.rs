@@ -53,7 +53,9 @@ async fn nonsense_of_a_child_ends_it_and_the_caller_gets_none_of_it() {
             );
         }
         assert_eq!(echo(&bed, "sound", "ann").await.status(), 200, "{what}");
-        let records = records(bed).await;
+        let mut records = records(bed).await;
+        // That the server was made says how it is started.
+        records.retain(|record| record["kind"] != "changed");
         assert!(!format!("{records:?}").contains("planted"), "{what}");
     }
 }
