@@ -90,6 +90,7 @@ mod grants;
 mod index;
 mod limited;
 mod names;
+mod review;
 mod roles;
 mod schema;
 mod tenants;

@@ -125,21 +125,20 @@ impl CedarEngine {
         let context = context(moment)
             .ok_or_else(|| failed("the context of the action cannot be made".to_owned()))?;
         // The schema is held against every request: a value of the wrong type must not reach a policy.
+        let asked = names::uid(Kind::AdminAction, action.verb.name());
         let request = cedar_policy::Request::new(
             view.uid.clone(),
-            names::uid(Kind::AdminAction, action.verb.name()),
+            asked.clone(),
             thing.uid(),
             context,
             Some(&self.admin.schema),
         )
         .map_err(|error| failed(error.to_string()))?;
-        let others = all.iter().filter(|other| other.uid != view.uid);
-        let more = [thing.clone()]
-            .into_iter()
-            .chain(others.map(|other| other.entity.clone()));
-        let entities = Entities::clone(&view.entities)
-            .add_entities(more, None)
-            .map_err(|error| failed(error.to_string()))?;
+        let parties = all.iter().map(|party| party.entity.clone());
+        let action_entity = self.admin.actions.get(&asked).cloned();
+        let entities = parties.chain([thing.clone()]).chain(action_entity);
+        let entities =
+            Entities::from_entities(entities, None).map_err(|error| failed(error.to_string()))?;
         let response = self
             .authorizer
             .is_authorized(&request, &view.policies, &entities);
