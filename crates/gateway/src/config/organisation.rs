@@ -3,6 +3,7 @@
 mod access;
 mod credential;
 mod forms;
+mod grants;
 mod reach;
 mod reader;
 mod servers;
