@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use gatewright_test_postgres::{Server, VARIABLE};
 
 use crate::cargo::{self, Metadata};
 use crate::e2e::{self, conformance, prerequisites};
@@ -118,34 +119,7 @@ fn add_test_steps(report: &mut Report) {
         let targets = ["doc", "--workspace", "--no-deps", "--lib", "--examples"];
         cargo::run(&targets, &[("RUSTDOCFLAGS", "-D warnings")])
     });
-    report.step("tests", || {
-        if cargo::has_subcommand("nextest") {
-            cargo::run(
-                &[
-                    "nextest",
-                    "run",
-                    "--workspace",
-                    "--no-tests",
-                    "pass",
-                    "--no-fail-fast",
-                ],
-                &[],
-            )
-        } else {
-            cargo::run(
-                &[
-                    "test",
-                    "--workspace",
-                    "--no-fail-fast",
-                    "--lib",
-                    "--bins",
-                    "--tests",
-                    "--examples",
-                ],
-                &[],
-            )
-        }
-    });
+    report.step("tests", tests);
     report.step("doc tests", || {
         cargo::run(&["test", "--workspace", "--doc"], &[])
     });
@@ -167,6 +141,33 @@ fn add_test_steps(report: &mut Report) {
             ..conformance::Options::default()
         })
     });
+}
+
+/// Every test of the workspace, with one Postgres server for all of them.
+fn tests() -> Result<()> {
+    let postgres = Server::start()?;
+    let environment = [(VARIABLE, postgres.url())];
+    if cargo::has_subcommand("nextest") {
+        let nextest = [
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-tests",
+            "pass",
+            "--no-fail-fast",
+        ];
+        return cargo::run(&nextest, &environment);
+    }
+    let test = [
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--examples",
+    ];
+    cargo::run(&test, &environment)
 }
 
 /// Runs each binary of `examples/*` with the one argument `--once`: it has to check itself and end with status 0.

@@ -99,7 +99,7 @@ pub use checkpoint::{ChainHead, Checkpoint};
 pub use key::{CheckpointKey, LoadKeyError, PublicKey};
 pub use layer::{AuditLayer, RecordLayer};
 pub use read::{Filter, ReadLogError, Tail, export};
-pub use record::{Change, Ended, Record, RecordKind, Stage};
+pub use record::{Ended, Record, RecordKind};
 pub use segments::{OpenLogError, RecoverError, SegmentFiles, SegmentFilesBuilder};
 pub use service::{AuditService, RecordService};
 pub use sink::{AppendError, AuditSink, Durability, Held, Receipt};

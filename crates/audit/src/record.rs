@@ -9,14 +9,11 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use self::build::{Caller, Counted, may_be_counted};
 use self::change::ChangeRecord;
+pub use self::parts::Ended;
 pub(crate) use self::parts::OutcomeRecord;
 use self::parts::{
     AggregateRecord, CallRecord, DecisionRecord, LostRecord, RecoveredRecord, RefusalRecord,
     TimingsRecord, WhoRecord, WriterRecord,
-};
-pub use self::{
-    change::{Change, Stage},
-    parts::Ended,
 };
 
 /// What a record tells of.
@@ -32,7 +29,7 @@ pub enum RecordKind {
     Outcome,
     /// A request was answered without being admitted or refused: a preflight, or a stack without `RecordLayer`.
     Answered,
-    /// An operator changes what the gateway holds.
+    /// Somebody changes what the gateway holds.
     Changed,
     /// Requests without authentication, or beyond what a caller may ask for, after the first few: counted.
     Aggregate,

@@ -12,12 +12,14 @@ use std::{
     collections::HashMap,
     fmt,
     fs::File,
+    future::Future,
     path::Path,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
-use gatewright_core::{TenantId, Timestamp};
+use gatewright_core::{Change, RecordError, Recorder, Stage, TenantId, Timestamp};
 use tokio::sync::oneshot;
 
 use self::{
@@ -131,6 +133,26 @@ impl SegmentFiles {
             Ok(answer) => answer,
             Err(_) => Err(AppendError::Closed),
         }
+    }
+}
+
+/// That a change begins is there when the power fails; how it ended, when the process does.
+impl Recorder for SegmentFiles {
+    fn record<'a>(
+        &'a self,
+        change: &'a Change,
+        stage: Stage,
+        at: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send + 'a>> {
+        let durability = match stage {
+            Stage::Begun => Durability::Synced,
+            _ => Durability::Written,
+        };
+        Box::pin(async move {
+            let appended = self.append(Record::changed(change, stage, at), durability);
+            appended.await.map_err(RecordError::new)?;
+            Ok(())
+        })
     }
 }
 

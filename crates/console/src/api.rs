@@ -1,5 +1,6 @@
 //! The routes.
 
+mod apply;
 mod audit;
 mod credentials;
 mod keys;
@@ -17,8 +18,12 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use bytes::Bytes;
-use gatewright_audit::{AuditSink as _, Change, Durability, Record, SegmentFiles, Stage};
-use gatewright_core::{Clock as _, ServerName, Subject, SystemClock, TenantId, Timestamp};
+use gatewright_audit::SegmentFiles;
+use gatewright_core::{
+    Actor, Change, Clock as _, Recorder as _, ServerName, Stage, Subject, SystemClock, TenantId,
+    Timestamp,
+};
+use gatewright_directory::Directory;
 use gatewright_identity::ApiKeyRing;
 use gatewright_vault::SealedVault;
 use http::{HeaderValue, StatusCode, header};
@@ -42,6 +47,7 @@ struct Inner {
     vault: SealedVault,
     keys: ApiKeyRing,
     log: SegmentFiles,
+    directory: Directory,
     /// Cancelled when the process ends: answers without end end then.
     stop: CancellationToken,
     /// Changes under way. They end as they should, also when whoever asked for them has gone.
@@ -56,6 +62,7 @@ impl Console {
         vault: SealedVault,
         keys: ApiKeyRing,
         log: SegmentFiles,
+        directory: Directory,
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -63,6 +70,7 @@ impl Console {
             vault,
             keys,
             log,
+            directory,
             stop,
             changes: TaskTracker::new(),
         }))
@@ -80,6 +88,10 @@ impl Console {
     fn router(self) -> Router {
         let v1 = Router::new()
             .route("/status", get(status))
+            .route(
+                "/apply",
+                post(apply::apply).layer(DefaultBodyLimit::max(apply::LARGEST)),
+            )
             .route("/tenants/{tenant}/credentials", get(credentials::list))
             .route(
                 "/tenants/{tenant}/credentials/{server}/{owner}",
@@ -147,11 +159,8 @@ impl Console {
         change: Change,
         make: impl Future<Output = Made<T>>,
     ) -> Result<T, Problem> {
-        let write = |change: &Change, stage| {
-            let record = Record::changed(change, stage, now());
-            self.0.log.append(record, Durability::Synced)
-        };
-        write(&change, Stage::Begun).await.map_err(|error| {
+        let begun = self.0.log.record(&change, Stage::Begun, now());
+        begun.await.map_err(|error| {
             let detail = format!("nothing was changed, since it cannot be recorded: {error}");
             Problem::unavailable("no-record", &detail)
         })?;
@@ -162,7 +171,7 @@ impl Console {
         };
         let mut ended = change;
         ended.details.extend(details);
-        if let Err(error) = write(&ended, stage).await {
+        if let Err(error) = self.0.log.record(&ended, stage, now()).await {
             tracing::error!(%error, reference = %ended.reference, "the end of a change is not in the log");
         }
         made.map(|(value, _)| value)
@@ -256,7 +265,7 @@ fn unknown_issuer(tenant: &TenantView) -> Problem {
 }
 
 fn begin(tenant: &TenantId, operator: Operator, action: &'static str) -> Change {
-    Change::new(tenant.clone(), operator.uid, action)
+    Change::new(tenant.clone(), Actor::Operator(operator.uid), action)
 }
 
 fn now() -> Timestamp {

@@ -8,6 +8,7 @@
 //! | request | does |
 //! | --- | --- |
 //! | `GET /api/v1/status` | says what is served |
+//! | `POST /api/v1/apply` | makes tenants as a file has them; with `?plan=true`, says what that would come to |
 //! | `GET /api/v1/tenants/{tenant}/credentials` | lists stored credentials, without their secrets |
 //! | `PUT /api/v1/tenants/{tenant}/credentials/{server}/{owner}` | stores a `secret` |
 //! | `DELETE /api/v1/tenants/{tenant}/credentials/{server}/{owner}` | removes one |

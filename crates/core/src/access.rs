@@ -1,6 +1,6 @@
 //! Roles and grants as data: what configuration and, later, the store hold, and what an engine compiles.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -311,6 +311,8 @@ pub enum Grantee {
     Group(Group),
     /// An agent.
     Agent(Subject),
+    /// Whoever the directory knows by this name, with whichever identity they come: `user/<id>` or `agent/<id>`.
+    Account(Arc<str>),
 }
 
 /// `user:<subject>`, `group:<group>` or `agent:<subject>`.
@@ -320,6 +322,7 @@ impl fmt::Display for Grantee {
             Self::User(subject) => write!(f, "user:{subject}"),
             Self::Group(group) => write!(f, "group:{group}"),
             Self::Agent(subject) => write!(f, "agent:{subject}"),
+            Self::Account(account) => write!(f, "account:{account}"),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use http::request::Parts;
 
-use crate::{Clock, Identity, Principal, Route, Status, Subject, Subjects};
+use crate::{Clock, Identity, PartyKind, Principal, Route, Status, Subject, Subjects, Who};
 
 /// Whose fault a rejected credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,12 @@ pub enum AuthenticateError {
     /// The credential is good and its subject is switched off.
     #[error("`{0}` is disabled")]
     Disabled(Subject),
+    /// The credential is good and nobody knows its subject.
+    #[error("`{0}` is not known here")]
+    Unknown(Subject),
+    /// It cannot be said whether its subject is alive.
+    #[error("it cannot be said at present whether `{0}` is alive")]
+    Undecided(Subject),
     /// The credential ended before this moment; a resolver should have seen it, a cached answer may not.
     #[error("the credential has expired")]
     Expired,
@@ -112,10 +118,20 @@ pub async fn authenticate<R: Resolver>(
     if identity.expires_at.is_some_and(|at| at <= clock.now()) {
         return Err(AuthenticateError::Expired);
     }
-    for party in identity.who.parties_mut() {
-        match subjects.status(route.tenant(), party.subject()) {
+    let alone = matches!(identity.who, Who::User(_));
+    for (kind, party) in identity.who.parties_mut() {
+        let mut status = subjects.status(route.tenant(), kind, party.subject());
+        // Who acts for a person was known before; whoever that is, has to come themselves first.
+        if status == Status::Unknown && alone && kind == PartyKind::User {
+            status = subjects.admit(route.tenant(), party).await;
+        }
+        match status {
             Status::Active(membership) => party.join(membership),
             Status::Disabled => return Err(AuthenticateError::Disabled(party.subject().clone())),
+            Status::Unknown => return Err(AuthenticateError::Unknown(party.subject().clone())),
+            Status::Unavailable => {
+                return Err(AuthenticateError::Undecided(party.subject().clone()));
+            }
         }
     }
     Ok(Principal::new(route, identity))
@@ -131,10 +147,13 @@ mod tests {
     struct Directory;
 
     impl Subjects for Directory {
-        fn status(&self, _: &TenantId, subject: &Subject) -> Status {
+        fn status(&self, _: &TenantId, _: PartyKind, subject: &Subject) -> Status {
             match subject.id() {
                 "gone" => Status::Disabled,
+                "nobody" => Status::Unknown,
+                "stale" => Status::Unavailable,
                 id => Status::Active(Membership {
+                    account: Some(format!("user/{id}").into()),
                     groups: vec![Group::new("directory", &format!("{id}s"))],
                 }),
             }
@@ -143,7 +162,7 @@ mod tests {
         fn disabled(
             &self,
             _: &TenantId,
-            _: &[Subject],
+            _: &[(PartyKind, Subject)],
         ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
             Box::pin(future::pending())
         }
@@ -179,6 +198,17 @@ mod tests {
                 .groups()
                 .contains(&Group::new("directory", "anns"))
         );
+        assert_eq!(&**ann.user().unwrap().account().unwrap(), "user/ann");
+    }
+
+    #[tokio::test]
+    async fn whom_nobody_knows_or_of_whom_nothing_can_be_said_is_refused() {
+        let nobody = identify(Identity::user(party("nobody"))).await;
+        let subject = Subject::new("idp", "nobody");
+        assert_eq!(nobody.unwrap_err(), AuthenticateError::Unknown(subject));
+        let stale = identify(Identity::delegated(party("ann"), party("stale"))).await;
+        let subject = Subject::new("idp", "stale");
+        assert_eq!(stale.unwrap_err(), AuthenticateError::Undecided(subject));
     }
 
     #[tokio::test]

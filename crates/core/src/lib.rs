@@ -45,6 +45,7 @@ mod answer;
 mod authenticate;
 mod authorize;
 mod call;
+mod change;
 mod clock;
 mod credential;
 mod draft;
@@ -69,6 +70,7 @@ pub use authorize::{
     authorize,
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
+pub use change::{Actor, Change, Difference, RecordError, Recorder, Stage};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::{
     CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,
@@ -84,5 +86,5 @@ pub use principal::{Group, Identity, Method, Party, Principal, Subject, Who};
 pub use route::{AuditClass, InvalidRoute, Profile, Route, ScopeRule, UnknownMethods};
 pub use sealer::{OpenError, Purpose, SealError, Sealer};
 pub use secret::{Secret, SecretBytes};
-pub use subjects::{AnyIdentified, Membership, Status, Subjects};
+pub use subjects::{AnyIdentified, Membership, PartyKind, Status, Subjects};
 pub use withdrawal::Withdrawal;

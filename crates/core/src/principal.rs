@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use crate::{Membership, Route, TenantId, Timestamp, Withdrawal};
+use crate::{Membership, PartyKind, Route, TenantId, Timestamp, Withdrawal};
 
 /// The stable key of a user or an agent: who vouches for it, and its name there.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,10 @@ pub struct Group {
 }
 
 impl Group {
+    /// The issuer of groups that the directory knows, whose names are their ids there: no tokens are of it, since it is no
+    /// URL.
+    pub const DIRECTORY: &'static str = "directory";
+
     /// A group of an issuer.
     #[must_use]
     pub fn new(issuer: &str, name: &str) -> Self {
@@ -107,6 +111,8 @@ pub struct Party {
     groups: Arc<BTreeSet<Group>>,
     roles: Arc<BTreeSet<Arc<str>>>,
     name: Option<Arc<str>>,
+    account: Option<Arc<str>>,
+    verified_email: Option<Arc<str>>,
 }
 
 impl Party {
@@ -118,6 +124,8 @@ impl Party {
             groups: Arc::default(),
             roles: Arc::default(),
             name: None,
+            account: None,
+            verified_email: None,
         }
     }
 
@@ -139,6 +147,13 @@ impl Party {
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the e-mail address that the issuer says it has verified.
+    #[must_use]
+    pub fn with_verified_email(mut self, email: &str) -> Self {
+        self.verified_email = Some(email.into());
         self
     }
 
@@ -166,7 +181,22 @@ impl Party {
         self.name.as_deref()
     }
 
+    /// The e-mail address that the issuer says it has verified. Who may say so of which domains is the directory's to know.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        self.verified_email.as_deref()
+    }
+
+    /// The directory's own name for them, where there is one; the same for each of their identities.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<str>> {
+        self.account.as_ref()
+    }
+
     pub(crate) fn join(&mut self, membership: Membership) {
+        if membership.account.is_some() {
+            self.account = membership.account;
+        }
         if !membership.groups.is_empty() {
             Arc::make_mut(&mut self.groups).extend(membership.groups);
         }
@@ -190,10 +220,13 @@ pub enum Who {
 }
 
 impl Who {
-    pub(crate) fn parties_mut(&mut self) -> Vec<&mut Party> {
+    pub(crate) fn parties_mut(&mut self) -> Vec<(PartyKind, &mut Party)> {
         match self {
-            Self::User(one) | Self::Agent(one) => vec![one],
-            Self::Delegated { user, agent } => vec![user, agent],
+            Self::User(user) => vec![(PartyKind::User, user)],
+            Self::Agent(agent) => vec![(PartyKind::Agent, agent)],
+            Self::Delegated { user, agent } => {
+                vec![(PartyKind::User, user), (PartyKind::Agent, agent)]
+            }
         }
     }
 }
@@ -343,6 +376,15 @@ impl Principal {
     /// Every party involved: one, or the user and then the agent.
     pub fn parties(&self) -> impl Iterator<Item = &Party> {
         self.user().into_iter().chain(self.agent())
+    }
+
+    /// The stable keys of every party, each with its side.
+    pub fn sides(&self) -> impl Iterator<Item = (PartyKind, &Subject)> {
+        let user = self.user().map(|user| (PartyKind::User, user.subject()));
+        let agent = self
+            .agent()
+            .map(|agent| (PartyKind::Agent, agent.subject()));
+        user.into_iter().chain(agent)
     }
 
     /// The token's scopes; `None` where the credential knows none and limits nothing.

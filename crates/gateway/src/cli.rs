@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod apply;
 mod audit;
 mod explain;
 mod key;
@@ -64,16 +65,23 @@ struct Cli {
 enum Command {
     /// See it work: a tour with a demo organisation, and something to paste into your MCP client
     Quickstart(quickstart::QuickstartArgs),
-    /// Serve an organisation
+    /// Serve what the database has
     #[command(
-        after_help = "SIGHUP reads the organisation and the certificate again, SIGTERM and SIGINT drain.\n\n\
+        after_help = "SIGHUP reads the certificate again, SIGTERM and SIGINT drain. What is served is changed while it runs: see \
+        `gatewright apply`.\n\n\
         Example: gatewright serve --config /etc/gatewright/gatewright.toml"
     )]
     Serve(ConfigArgs),
-    /// Look at the configuration (works offline)
+    /// Make the organisation as a file has it, after showing what that changes (asks the running gateway)
+    #[command(
+        after_help = "What a file made before and no longer has is taken away; what was made otherwise stays.\n\n\
+        Examples:\n  gatewright apply -f org.toml\n  gatewright apply -f org.toml --check   (for pipelines)"
+    )]
+    Apply(apply::ApplyArgs),
+    /// Look at the settings of the process (works offline)
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at roles, grants and policies (works offline)
+    /// Look at roles, grants and policies of a file (works offline)
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// See what a running gateway serves
@@ -92,14 +100,14 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Read both files and name every mistake with its line (works offline)
+    /// Read the file and name every mistake with its line (works offline)
     #[command(after_help = "Example: gatewright config check --config gatewright.toml")]
     Check(ConfigArgs),
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The settings of the process; they name the file of the organisation
+    /// The settings of the process
     #[arg(long, short, value_name = "FILE", default_value = "gatewright.toml")]
     config: PathBuf,
 }
@@ -108,10 +116,22 @@ impl ConfigArgs {
     fn settings(&self) -> Result<Settings, LoadConfigError> {
         Settings::load(&self.config)
     }
+}
 
+/// A file of an organisation, and the settings under which it would be served.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FileArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The file of the organisation
+    #[arg(long, short, value_name = "FILE", default_value = "org.toml")]
+    file: PathBuf,
+}
+
+impl FileArgs {
     fn load(&self) -> Result<(Settings, Organisation), LoadConfigError> {
-        let settings = self.settings()?;
-        let organisation = Organisation::load(&settings)?;
+        let settings = self.config.settings()?;
+        let organisation = Organisation::load(&self.file, &settings)?;
         Ok((settings, organisation))
     }
 }
@@ -123,6 +143,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Apply(args) => apply::run(&args),
         Command::Config(ConfigCommand::Check(args)) => check(&args),
         Command::Policy(command) => policy::run(command),
         Command::Status(args) => status::run(&args),
@@ -159,8 +180,8 @@ impl From<Found> for ExitCode {
 }
 
 fn check(args: &ConfigArgs) -> Outcome {
-    match args.load() {
-        Ok((settings, organisation)) => {
+    match args.settings() {
+        Ok(settings) => {
             if let Some(files) = &settings.tls
                 && let Err(error) = Certificate::load(files)
             {
@@ -169,8 +190,6 @@ fn check(args: &ConfigArgs) -> Outcome {
             }
             let mut out = io::stdout().lock();
             writeln!(out, "{}: no mistakes", settings.file.display())?;
-            writeln!(out, "{}: no mistakes", settings.organisation.display())?;
-            policy::summary(&mut out, &organisation)?;
             Ok(Found::Good)
         }
         Err(error @ LoadConfigError::Invalid(_)) => {
@@ -230,8 +249,6 @@ mod tests {
         std::fs::write(&config, "public_url = 'https://gw.example'\ntypo = 1").unwrap();
         assert_eq!(check(&args).unwrap(), Found::Bad);
         std::fs::write(&config, "public_url = 'https://gw.example'").unwrap();
-        assert!(check(&args).is_err(), "there is no org.toml");
-        std::fs::write(dir.path().join("org.toml"), "").unwrap();
         assert_eq!(check(&args).unwrap(), Found::Good);
         let tls = "[tls]\ncertificate = 'none.pem'\nkey = 'none.key'";
         let settings = format!("public_url = 'https://gw.example'\n{tls}");

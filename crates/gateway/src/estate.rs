@@ -10,7 +10,7 @@ use gatewright_core::{Clock as _, SystemClock};
 use gatewright_vault::{MasterKeyId, RotateMasterKeyError};
 
 use crate::{
-    config::{Organisation, Reach, Settings},
+    config::{Reach, Settings, Tenant},
     holdings::Holdings,
 };
 
@@ -24,15 +24,10 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn new(
-        settings: &Settings,
-        organisation: &Organisation,
-        holdings: Holdings,
-        log: SegmentFiles,
-    ) -> Self {
+    pub(crate) fn new(settings: &Settings, holdings: Holdings, log: SegmentFiles) -> Self {
         let now = jiff::Timestamp::from_millisecond(SystemClock.now().millis());
         Self {
-            tenants: Arc::new(ArcSwap::from_pointee(views(organisation))),
+            tenants: Arc::default(),
             figures: Figures {
                 version: env!("CARGO_PKG_VERSION"),
                 process: std::process::id(),
@@ -47,8 +42,9 @@ impl Served {
         }
     }
 
-    pub(crate) fn replace(&self, organisation: &Organisation) {
-        self.tenants.store(Arc::new(views(organisation)));
+    pub(crate) fn replace<'a>(&self, tenants: impl IntoIterator<Item = &'a Tenant>) {
+        self.tenants
+            .store(Arc::new(tenants.into_iter().map(view).collect()));
     }
 }
 
@@ -70,8 +66,8 @@ impl Estate for Served {
     }
 }
 
-fn views(organisation: &Organisation) -> Vec<TenantView> {
-    let view = |tenant: &crate::config::Tenant| TenantView {
+fn view(tenant: &Tenant) -> TenantView {
+    TenantView {
         name: tenant.id.clone(),
         issuers: tenant
             .issuers
@@ -91,6 +87,5 @@ fn views(organisation: &Organisation) -> Vec<TenantView> {
                 credential: server.credential.clone(),
             })
             .collect(),
-    };
-    organisation.tenants.iter().map(view).collect()
+    }
 }

@@ -1,10 +1,15 @@
 //! What the gateway holds for its callers: stored credentials and API keys, sealed in the database of its data directory.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
-use gatewright_core::Secret;
+use gatewright_core::{Secret, TenantId};
 use gatewright_identity::{ApiKeyRing, ApiKeysError, MacKey, MacKeys};
-use gatewright_store::{OpenStoreError, SqliteStore};
+use gatewright_store::SqliteStore;
 use gatewright_vault::{
     EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId, RecordsError,
     RotateMasterKeyError, SealedVault, UseMasterKeyError,
@@ -13,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::{MasterKey, Organisation, Settings},
+    config::{MasterKey, Settings, Tenant},
     keys::OpenKeyError,
 };
 
@@ -28,9 +33,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenHoldingsError {
-    /// The database cannot be used.
-    #[error(transparent)]
-    Store(#[from] OpenStoreError),
     /// The files of the master key cannot be used.
     #[error(transparent)]
     Key(#[from] OpenKeyError),
@@ -80,21 +82,24 @@ pub(crate) struct Holdings {
     masters: Arc<dyn KeyProvider>,
     rotating: Arc<Mutex<()>>,
     store: SqliteStore,
+    /// The tenants whose keys were read, or are tried to.
+    loaded: Arc<std::sync::Mutex<HashSet<TenantId>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Holdings {
+    /// Over the store of the installation, of which these are the tenants.
     pub(crate) async fn open(
         settings: &Settings,
-        organisation: &Organisation,
+        store: SqliteStore,
+        tenants: &[TenantId],
     ) -> Result<Self, OpenHoldingsError> {
-        let store = SqliteStore::open(&database(settings)).await?;
         let masters = master_keys(settings, &store).await?;
         let macs = mac_keys(&*masters).await?;
         let keys = ApiKeyRing::new(store.clone(), macs);
-        for tenant in &organisation.tenants {
-            keys.load(&tenant.id).await?;
+        for tenant in tenants {
+            keys.load(tenant).await?;
         }
         let holdings = Self {
             vault: SealedVault::new(store.clone(), Arc::clone(&masters)),
@@ -102,10 +107,10 @@ impl Holdings {
             rotating: Arc::default(),
             keys,
             store,
+            loaded: Arc::new(std::sync::Mutex::new(tenants.iter().cloned().collect())),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        holdings.replace(organisation);
         let stopped = holdings.stop.clone().cancelled_owned();
         let uses = holdings.keys.clone().write_uses_every(WRITE_USES, stopped);
         holdings.tasks.spawn(uses);
@@ -121,24 +126,32 @@ impl Holdings {
         Ok(holdings)
     }
 
-    /// Another organisation is in force. The keys of a tenant that is new are refused until they are read.
-    pub(crate) fn replace(&self, organisation: &Organisation) {
-        let tenants = organisation.tenants.iter();
-        let allow = tenants.filter(|tenant| tenant.people_keys);
-        self.keys
-            .allow_people(allow.map(|tenant| tenant.id.clone()));
-        for tenant in &organisation.tenants {
-            let (keys, tenant) = (self.keys.clone(), tenant.id.clone());
-            let loads = async move {
-                while let Err(error) = keys.load(&tenant).await {
-                    tracing::error!(%tenant, %error, "the API keys of a tenant cannot be read, and are refused");
-                    tokio::time::sleep(TRY_AGAIN).await;
-                }
-            };
-            let stop = self.stop.clone();
-            self.tasks
-                .spawn(async move { stop.run_until_cancelled(loads).await });
+    /// These tenants are in force. The keys of one that is new are refused until they are read.
+    pub(crate) fn replace<'a>(&self, tenants: impl IntoIterator<Item = &'a Tenant>) {
+        let mut allow = Vec::new();
+        for tenant in tenants {
+            if tenant.people_keys {
+                allow.push(tenant.id.clone());
+            }
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            if loaded.insert(tenant.id.clone()) {
+                self.load(tenant.id.clone());
+            }
         }
+        self.keys.allow_people(allow);
+    }
+
+    fn load(&self, tenant: TenantId) {
+        let keys = self.keys.clone();
+        let loads = async move {
+            while let Err(error) = keys.load(&tenant).await {
+                tracing::error!(%tenant, %error, "the API keys of a tenant cannot be read, and are refused");
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+        };
+        let stop = self.stop.clone();
+        self.tasks
+            .spawn(async move { stop.run_until_cancelled(loads).await });
     }
 
     /// Makes a new master key; API keys, too, are made under it from now on.
@@ -179,8 +192,8 @@ async fn mac_keys(masters: &dyn KeyProvider) -> Result<MacKeys, UseMasterKeyErro
     Ok(MacKeys::new(current, older))
 }
 
-/// Where stored credentials and API keys are, sealed.
-fn database(settings: &Settings) -> PathBuf {
+/// Where everything of the installation is but the log and the keys.
+pub(crate) fn database(settings: &Settings) -> PathBuf {
     settings.data_dir.join("gatewright.db")
 }
 
@@ -230,7 +243,7 @@ async fn master_keys(
 mod tests {
     use std::fs;
 
-    use gatewright_core::{CredentialOwner, ServerName, TenantId};
+    use gatewright_core::{CredentialOwner, ServerName};
     use gatewright_vault::RecordKey;
 
     use super::*;

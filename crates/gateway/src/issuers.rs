@@ -1,17 +1,17 @@
-//! Whose tokens are taken, as `org.toml` says.
+//! Whose tokens are taken.
 
 use gatewright_core::TenantId;
 use gatewright_identity::{InvalidIssuer, TrustedIssuer};
 use gatewright_jose::Profile;
 
-use crate::config::{Issuer, Organisation};
+use crate::config::{Issuer, Tenant};
 
 /// Every issuer, with the tenant that trusts it.
-pub(crate) fn trusted(
-    organisation: &Organisation,
+pub(crate) fn trusted<'a>(
+    tenants: impl IntoIterator<Item = &'a Tenant>,
 ) -> Result<Vec<(TenantId, TrustedIssuer)>, InvalidIssuer> {
     let mut all = Vec::new();
-    for tenant in &organisation.tenants {
+    for tenant in tenants {
         for issuer in &tenant.issuers {
             all.push((tenant.id.clone(), trust(issuer)?));
         }

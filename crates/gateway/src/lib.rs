@@ -2,7 +2,6 @@
 
 pub mod cli;
 pub mod config;
-mod directory;
 mod edge;
 mod estate;
 mod health;
@@ -14,6 +13,7 @@ mod quickstart;
 mod routing;
 mod sealer;
 pub mod serve;
+mod serving;
 mod stack;
 
 pub use edge::LoadCertificateError;

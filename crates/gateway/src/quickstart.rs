@@ -20,7 +20,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gatewright_core::{Clock as _, SystemClock};
+use gatewright_core::{Actor, Clock as _, SystemClock};
+use gatewright_directory::ChangeError;
 
 pub(crate) use self::{
     files::PrepareFilesError,
@@ -67,6 +68,9 @@ pub(crate) enum StartDemoError {
     /// The gateway does not start.
     #[error(transparent)]
     Gateway(#[from] StartError),
+    /// The organisation of the demo cannot be made.
+    #[error("the organisation of the demo cannot be made: {0}")]
+    Apply(#[source] ChangeError),
 }
 
 /// Which port the gateway gets.
@@ -212,8 +216,8 @@ async fn start_gateway(
         };
         files.configure(&places)?;
         let settings = Settings::load(&files.settings())?;
-        let organisation = Organisation::load(&settings)?;
-        match serve::start(settings, organisation).await {
+        let organisation = Organisation::load(&files.organisation(), &settings)?;
+        match serve::start(settings).await {
             Err(StartError::Listen { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse && tries < TRIES =>
             {
@@ -223,9 +227,21 @@ async fn start_gateway(
                 wanted = Port::Free;
                 tries += 1;
             }
-            started => return Ok(started?),
+            started => {
+                let running = started?;
+                apply(&running, &organisation).await?;
+                return Ok(running);
+            }
         }
     }
+}
+
+/// Makes the demo's organisation, by the door that everybody's is made by.
+async fn apply(running: &Running, organisation: &Organisation) -> Result<(), StartDemoError> {
+    let by = Actor::Operator(rustix::process::geteuid().as_raw());
+    let applied = running.directory().apply_file(&by, &organisation.wanted);
+    applied.await.map_err(StartDemoError::Apply)?;
+    Ok(())
 }
 
 /// A port that was free a moment ago.

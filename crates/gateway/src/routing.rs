@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::config::{Organisation, Reach, Server, Settings, Tenant};
+use crate::config::{Reach, Server, Settings, Tenant};
 
 /// Every endpoint. Clones share them.
 #[derive(Clone, Default)]
@@ -49,15 +49,15 @@ impl Routing {
         self.0.load().metadata.get(path).cloned()
     }
 
-    /// The endpoints of an organisation, to be put in the place of those of now.
-    pub(crate) fn plan(
+    /// The endpoints of these tenants, to be put in the place of those of now.
+    pub(crate) fn plan<'a>(
         &self,
-        organisation: &Organisation,
+        tenants: impl IntoIterator<Item = &'a Tenant>,
         settings: &Settings,
     ) -> Result<Table, InvalidRoute> {
         let before = self.0.load();
         let mut table = Table::default();
-        for tenant in &organisation.tenants {
+        for tenant in tenants {
             for server in &tenant.servers {
                 let path = path(&tenant.id, &server.name);
                 let route = route(tenant, server, &settings.public_url, &path)?;
@@ -100,10 +100,10 @@ impl Routing {
     #[cfg(test)]
     pub(crate) fn replace(
         &self,
-        organisation: &Organisation,
+        organisation: &crate::config::Organisation,
         settings: &Settings,
     ) -> Result<(), InvalidRoute> {
-        self.publish(self.plan(organisation, settings)?);
+        self.publish(self.plan(&organisation.tenants, settings)?);
         Ok(())
     }
 }
@@ -198,6 +198,8 @@ impl fmt::Debug for Routing {
 mod tests {
     use super::*;
 
+    use crate::config::Organisation;
+
     fn settings() -> Settings {
         Settings::parse(
             "public_url = 'https://gw.example:8443'",
@@ -212,7 +214,7 @@ mod tests {
              [[tenants]]\nname = 'acme'\n[[tenants.issuers]]\nissuer = 'https://acme.example'\n\
              [[tenants.servers]]\nname = 'billing'\nurl = 'https://mcp.acme.example/'\n"
         );
-        Organisation::parse(&text, &settings()).unwrap()
+        Organisation::parse(&text, std::path::Path::new("org.toml"), &settings()).unwrap()
     }
 
     #[test]
@@ -279,7 +281,10 @@ mod tests {
         let ended = routing.endpoint("/mcp/billing").unwrap().ended;
         assert!(!ended.is_cancelled());
         routing
-            .replace(&Organisation::parse("", &settings).unwrap(), &settings)
+            .replace(
+                &Organisation::parse("", std::path::Path::new("org.toml"), &settings).unwrap(),
+                &settings,
+            )
             .unwrap();
         assert!(routing.target(&route).is_none());
         assert!(ended.is_cancelled(), "streams of what is gone end");

@@ -4,9 +4,11 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gatewright_audit::{OpenLogError, SegmentFiles};
 use gatewright_console::{AdminSocket, BindAdminError, Console};
-use gatewright_core::InvalidRoute;
-use gatewright_identity::{InvalidIssuer, JwtResolver};
+use gatewright_core::{Actor, TenantId};
+use gatewright_directory::{ChangeError, Directory, OpenDirectoryError, model::Tenant};
+use gatewright_identity::JwtResolver;
 use gatewright_policy_cedar::TenantEngines;
+use gatewright_store::{OpenStoreError, SqliteStore};
 use gatewright_upstream::Upstream;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -14,18 +16,17 @@ use tokio_util::{
 };
 
 use crate::{
-    config::{Limits, Organisation, Settings},
-    directory::Directory,
+    config::{Limits, Settings},
     edge::{Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Shared},
     estate::Served,
     health::{self, Readiness},
-    holdings::{Holdings, OpenHoldingsError},
-    issuers,
+    holdings::{self, Holdings, OpenHoldingsError},
     keys::OpenKeyError,
     metrics::Metrics,
     open_files,
     routing::Routing,
     sealer::FileSealer,
+    serving::{Servable, Serving},
     stack::{self, Ingredients},
 };
 
@@ -64,33 +65,24 @@ pub enum StartError {
     /// Stored credentials and API keys cannot be had.
     #[error(transparent)]
     Holdings(#[from] OpenHoldingsError),
-    /// The organisation cannot be served.
+    /// The database cannot be used.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Store(#[from] OpenStoreError),
+    /// What the database has of the organisation cannot be read.
+    #[error(transparent)]
+    Directory(#[from] OpenDirectoryError),
+    /// The first tenant cannot be made.
+    #[error("the tenant `default` cannot be made: {0}")]
+    FirstTenant(#[source] ChangeError),
 }
 
-/// Why another organisation was not taken over. What was in force stays in force.
+/// Why the files were not taken over. What was in force stays in force.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] LoadCertificateError),
-    /// The organisation cannot be served.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-}
-
-/// Why an organisation cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// A server cannot be an endpoint.
-    #[error(transparent)]
-    Route(#[from] InvalidRoute),
-    /// An issuer cannot be trusted.
-    #[error(transparent)]
-    Issuer(#[from] InvalidIssuer),
 }
 
 /// A gateway that serves. [`shutdown`](Self::shutdown) drains it; dropping it stops it without waiting.
@@ -150,26 +142,37 @@ impl Side {
     }
 }
 
-/// Starts to serve. Nothing is fetched: an issuer or a server that is down keeps nobody else from theirs.
+/// Starts to serve what the database has. Nothing is fetched: an issuer or a server that is down keeps nobody else from theirs.
 ///
 /// # Errors
-/// [`StartError`] when an address, a key, the certificate or the audit log cannot be had.
-pub async fn start(settings: Settings, organisation: Organisation) -> Result<Running, StartError> {
+/// [`StartError`] when an address, a key, the certificate, the database or the audit log cannot be had.
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let sealer = Arc::new(FileSealer::open(&settings.key_dir)?);
     let certificate = settings.tls.as_ref().map(Certificate::load).transpose()?;
     let egress = settings.egress();
     let (routing, resolver) = (Routing::default(), JwtResolver::new(&egress));
-    let table = routing.plan(&organisation, &settings);
-    routing.publish(table.map_err(PlanError::from)?);
-    resolver.replace(issuers::trusted(&organisation).map_err(PlanError::from)?);
     // First, for it says that another gateway has this data directory.
     let log = open_log(&settings)?;
-    let holdings = Holdings::open(&settings, &organisation).await?;
-    let served = Served::new(&settings, &organisation, holdings.clone(), log.clone());
+    let store = SqliteStore::open(&holdings::database(&settings)).await?;
+    let directory = open_directory(&settings, &store, &log).await?;
+    let tenants = directory.tenants();
+    let holdings = Holdings::open(&settings, store, &tenants).await?;
+    let served = Served::new(&settings, holdings.clone(), log.clone());
+    let engines = TenantEngines::default();
+    let serving = Serving::new(
+        settings.clone(),
+        routing.clone(),
+        resolver.clone(),
+        engines.clone(),
+        holdings.clone(),
+        served.clone(),
+    );
+    serving.begin(&directory);
+    directory.observe(serving);
     let live = Live {
         holdings,
-        directory: Directory::new(&organisation),
-        engines: TenantEngines::new(organisation.engines),
+        directory,
+        engines,
         log,
         served,
         upstream: stack::upstream(routing.clone(), &egress),
@@ -246,10 +249,34 @@ fn serve_admin(settings: &Settings, live: &Live, admin: &Side) -> Result<(), Sta
         live.holdings.vault.clone(),
         live.holdings.keys.clone(),
         live.log.clone(),
+        live.directory.clone(),
         admin.stop.clone(),
     );
     admin.tasks.spawn(console.serve(socket));
+    let (stop, follows) = (admin.stop.clone(), live.directory.clone().keep_current());
+    admin
+        .tasks
+        .spawn(async move { stop.run_until_cancelled(follows).await });
     Ok(())
+}
+
+/// The directory, with one tenant at least. Who is in none of them is refused.
+async fn open_directory(
+    settings: &Settings,
+    store: &SqliteStore,
+    log: &SegmentFiles,
+) -> Result<Directory, StartError> {
+    let directory = Directory::builder(store.clone(), log.clone())
+        .check(Servable(settings.clone()))
+        .open()
+        .await?;
+    if directory.tenants().is_empty() {
+        let by = Actor::Gateway("first-start");
+        let tenant = TenantId::default();
+        let made = directory.create_tenant(by, &tenant, Tenant::default());
+        made.await.map_err(StartError::FirstTenant)?;
+    }
+    Ok(directory)
 }
 
 async fn bind(address: SocketAddr, bounds: Bounds) -> Result<Listener, StartError> {
@@ -320,35 +347,23 @@ impl Running {
         &self.live.log
     }
 
-    /// Takes another organisation, and the certificate that the files hold now. Requests under way finish with
-    /// what they began with, but who was switched off loses their open streams.
+    /// Takes the certificate that the files hold now.
     ///
     /// # Errors
-    /// [`ReloadError`] when it cannot be served; then everything stays as it was.
-    pub fn reload(&self, organisation: Organisation) -> Result<(), ReloadError> {
-        let live = &self.live;
-        // All that can fail comes first.
-        let renewed = live
-            .certificate
-            .as_ref()
-            .map(Certificate::read)
-            .transpose()?;
-        let table = live.routing.plan(&organisation, &self.settings);
-        let table = table.map_err(PlanError::from)?;
-        let trusted = issuers::trusted(&organisation).map_err(PlanError::from)?;
-
-        // Who is switched off or no longer trusted is gone before anything new is allowed.
-        live.directory.replace(&organisation);
-        live.holdings.replace(&organisation);
-        live.served.replace(&organisation);
-        live.resolver.replace(trusted);
-        live.engines.replace(organisation.engines);
-        live.routing.publish(table);
-        if let (Some(certificate), Some(renewed)) = (&live.certificate, renewed) {
+    /// [`ReloadError`] when it cannot be used; then the one before stays.
+    pub fn reload(&self) -> Result<(), ReloadError> {
+        if let Some(certificate) = &self.live.certificate {
+            let renewed = certificate.read()?;
             certificate.replace(renewed);
         }
-        live.numbers.reloaded("taken");
+        self.live.numbers.reloaded("taken");
         Ok(())
+    }
+
+    /// Who and what there is.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.live.directory
     }
 
     /// Counts a configuration that was not taken.
@@ -369,6 +384,7 @@ impl Running {
         // Whoever could still wait for an answer has gone.
         self.live.upstream.close(Duration::ZERO).await;
         cancellations.wait().await;
+        self.live.directory.close().await;
         self.live.holdings.close().await;
         if let Err(error) = self.live.log.close().await {
             tracing::error!(%error, "the audit log was not closed as it should be");

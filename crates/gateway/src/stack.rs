@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use gatewright_audit::{AuditLayer, RecordLayer, SegmentFiles};
 use gatewright_core::{AnswerBody, Sealer};
+use gatewright_directory::Directory;
 use gatewright_egress::Egress;
 use gatewright_guard::LimitLayer;
 use gatewright_identity::{
@@ -19,7 +20,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower::{Service, ServiceBuilder};
 
-use crate::{config::Settings, directory::Directory, routing::Routing};
+use crate::{config::Settings, routing::Routing};
 
 /// What the layers are made of. Each can be replaced while the stack serves.
 pub(crate) struct Ingredients {

@@ -13,6 +13,8 @@ pub(crate) fn refused(error: &AuthenticateError) -> Refused {
         AuthenticateError::NoCredential => "no-credential",
         AuthenticateError::Rejected(rejection) => rejection.code,
         AuthenticateError::Disabled(_) => "disabled",
+        AuthenticateError::Unknown(_) => "unknown-subject",
+        AuthenticateError::Undecided(_) => "directory-stale",
         AuthenticateError::Expired => "expired",
         AuthenticateError::Withdrawn => "withdrawn",
         AuthenticateError::NoRoute => "miswired",
@@ -43,7 +45,12 @@ pub(crate) fn answer(route: &Route, error: &AuthenticateError) -> Response<Answe
             return answer;
         }
         AuthenticateError::Rejected(rejection) => rejection.clone(),
-        // Who is switched off learns no more than that the credential does not work any longer.
+        AuthenticateError::Undecided(_) => Rejection {
+            fault: Fault::Unavailable,
+            code: "",
+            message: "it cannot be checked at present who you are; try again soon".to_owned(),
+        },
+        // Who is switched off, or known to nobody, learns no more than that the credential does not work any longer.
         _ => Rejection {
             fault: Fault::Caller,
             code: "",

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, AuthenticateError, BoxError, Clock, Principal, Standing, Subject, Subjects,
-    Timestamp, Withdrawal,
+    AnswerBody, AuthenticateError, BoxError, Clock, PartyKind, Principal, Standing, Subject,
+    Subjects, Timestamp, Withdrawal,
 };
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -33,9 +33,9 @@ impl Lifetime {
         subjects: &dyn Subjects,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let of: Vec<Subject> = principal
-            .parties()
-            .map(|party| party.subject().clone())
+        let of: Vec<(PartyKind, Subject)> = principal
+            .sides()
+            .map(|(kind, subject)| (kind, subject.clone()))
             .collect();
         Self {
             disabled: subjects.disabled(principal.tenant(), &of),
@@ -43,7 +43,7 @@ impl Lifetime {
             subject: of
                 .into_iter()
                 .next()
-                .unwrap_or_else(|| Subject::new("", "")),
+                .map_or_else(|| Subject::new("", ""), |(_, subject)| subject),
             withdrawn: principal.withdrawal().map(Withdrawal::wait),
             expires_at: principal.expires_at(),
             clock,

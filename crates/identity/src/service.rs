@@ -84,7 +84,10 @@ async fn identify<R: Resolver>(
 fn refuse(route: &Route, draft: Option<&Draft>, error: &AuthenticateError) -> Response<AnswerBody> {
     if let Some(draft) = draft {
         draft.refuse(challenge::refused(error), Some(error.to_string()));
-        if let AuthenticateError::Disabled(subject) = error {
+        if let AuthenticateError::Disabled(subject)
+        | AuthenticateError::Unknown(subject)
+        | AuthenticateError::Undecided(subject) = error
+        {
             draft.fill(|fields| fields.subject = Some(subject.clone()));
         }
     }

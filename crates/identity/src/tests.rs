@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use gatewright_core::{
-    AnswerBody, BoxError, Clock, Draft, Fault, Identity, Membership, Outcome, Party, Principal,
-    ReferenceId, Refused, Rejection, Route, Standing, Status, Subject, Subjects, TenantId,
-    Timestamp, Withdrawal, resolver_fn,
+    AnswerBody, BoxError, Clock, Draft, Fault, Identity, Membership, Outcome, Party, PartyKind,
+    Principal, ReferenceId, Refused, Rejection, Route, Standing, Status, Subject, Subjects,
+    TenantId, Timestamp, Withdrawal, resolver_fn,
 };
 use http::{Method, Request, Response, header};
 use http_body::{Body, Frame};
@@ -42,7 +42,7 @@ impl Switch {
 }
 
 impl Subjects for Switch {
-    fn status(&self, _: &TenantId, _: &Subject) -> Status {
+    fn status(&self, _: &TenantId, _: PartyKind, _: &Subject) -> Status {
         if *self.0.borrow() {
             Status::Disabled
         } else {
@@ -50,7 +50,11 @@ impl Subjects for Switch {
         }
     }
 
-    fn disabled(&self, _: &TenantId, _: &[Subject]) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn disabled(
+        &self,
+        _: &TenantId,
+        _: &[(PartyKind, Subject)],
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut changes = self.0.subscribe();
         Box::pin(async move {
             let _off = changes.wait_for(|off| *off).await;

@@ -22,7 +22,7 @@ use gatewright_wire::ItemKind;
 
 use self::explain::half;
 pub(crate) use self::{
-    explain::{held_role, moment},
+    explain::{held_role, moment, through},
     moment::Moment,
 };
 use crate::{

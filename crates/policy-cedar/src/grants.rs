@@ -172,6 +172,8 @@ fn checked(grant: &Grant) -> Result<(), InvalidGrant> {
     let to = match &grant.to {
         Grantee::User(subject) | Grantee::Agent(subject) => subject.issuer(),
         Grantee::Group(group) => group.issuer(),
+        // It is no issuer's, and no part of an id.
+        Grantee::Account(_) => "",
     };
     let over = match &grant.over {
         Some(Scope::Group(group)) => Some(group.issuer()),

@@ -15,7 +15,7 @@ use gatewright_policy::{
 
 use crate::{
     CedarEngine, TenantEngines,
-    engine::held_role,
+    engine::{held_role, through},
     names::{self, Kind},
     schema::{Action, SEE},
     view::View,
@@ -61,7 +61,7 @@ impl CedarEngine {
                 let Some(role) = self.roles.role(name) else {
                     continue;
                 };
-                let by = held_role(&party, &held.through.to_string(), name, &held.grant);
+                let by = held_role(&party, &through(held), name, &held.grant);
                 for (index, permission) in role.permissions.iter().enumerate() {
                     let fits = servers.iter().filter(|server| is_on(permission, server));
                     permissions.push(HeldPermission {

@@ -107,6 +107,9 @@ impl View {
             _ => Grantee::User(party.subject().clone()),
         };
         grantees.push((uid.clone(), own));
+        if let Some(account) = party.account() {
+            grantees.push((uid.clone(), Grantee::Account(Arc::clone(account))));
+        }
         let (held, generation) = held(&grantees, grants, roles, now);
         // Two grants may give one role.
         let all: BTreeSet<&Arc<str>> = held.iter().flat_map(|held| held.roles.iter()).collect();

@@ -1,4 +1,4 @@
-//! The storage that the other crates ask for, in SQLite.
+//! The storage that the other crates ask for, in SQLite and in Postgres.
 //!
 //! A storage trait stands in the crate that needs it and takes the tenant first; this crate implements it. Whoever has a
 //! database of another kind implements the same traits, and needs nothing of this crate.
@@ -20,11 +20,20 @@
 //! # });
 //! ```
 //!
-//! What was acknowledged is on the disk (`synchronous = FULL`), whatever happens to the process or the machine afterwards.
+//! What was acknowledged is on the disk (`synchronous = FULL`, `synchronous_commit = on`), whatever happens to the process or the machine afterwards.
 //! Secrets are in none of it: credentials come sealed, and of API keys only an HMAC does.
 
+mod announcer;
+mod background;
+mod commit;
+mod migrations;
+mod open_error;
+mod postgres;
+mod rows;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
-pub use sqlite::{OpenStoreError, SqliteStore};
+pub use open_error::OpenStoreError;
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;

@@ -1,72 +1,38 @@
 mod api_keys;
 mod master_keys;
-mod migrations;
 mod records;
+mod sealed;
+mod watch;
 
 use std::{
     fmt,
     fs::{self, DirBuilder, Metadata, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 
-use gatewright_core::BoxError;
 use sqlx::{
     SqlitePool,
-    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
 const CONNECTIONS: u32 = 4;
 /// How long one write waits for another, and a caller for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why the database cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenStoreError {
-    /// The file or its directory cannot be read or made.
-    #[error("cannot use the database `{}`: {source}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others may read it.
-    #[error("others may read the database `{}`: take that right from them, as `chmod go= {}` does", .0.display(), .0.display())]
-    Exposed(PathBuf),
-    /// It belongs to somebody else.
-    #[error("the database `{}` belongs to the user {owner}, and this process is {us}: give it to that one, as `chown {us} {}` does", path.display(), path.display())]
-    Foreign {
-        /// Which.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        us: u32,
-    },
-    /// A later version of Gatewright has used it.
-    #[error(
-        "the database was written by a later version (step {0} is unknown here): start that version, or restore a backup"
-    )]
-    Newer(i64),
-    /// It was made by steps that are not those of this version.
-    #[error(
-        "the database was not made by this version or an earlier one (step {0} differs): restore a backup"
-    )]
-    Changed(i64),
-    /// It is no database, or cannot be used as one.
-    #[error("cannot use the database: {0}")]
-    Database(#[source] BoxError),
-}
-
 /// All storage traits over one SQLite file. Clones are the same database.
 #[derive(Clone)]
-pub struct SqliteStore(SqlitePool);
+pub struct SqliteStore {
+    pool: SqlitePool,
+    announcer: Arc<Announcer>,
+    watch: Arc<Background>,
+}
 
 impl SqliteStore {
     /// The database in this file, which is made if it is not there, and brought up to this version. Only its owner can read
@@ -88,21 +54,27 @@ impl SqliteStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| OpenStoreError::Database(error.into()))?;
-        let migrated = migrations::all().run(&pool).await;
-        migrated.map_err(|error| match error {
-            MigrateError::VersionMissing(step) => OpenStoreError::Newer(step),
-            MigrateError::VersionMismatch(step) => OpenStoreError::Changed(step),
-            error => OpenStoreError::Database(error.into()),
-        })?;
-        Ok(Self(pool))
+        let migrated = migrations::all(migrations::SQLITE).run(&pool).await;
+        migrated.map_err(migrations::refused)?;
+        let heads = watch::heads_of(&pool)
+            .await
+            .map_err(|error| OpenStoreError::Database(error.into()))?;
+        let announcer = Arc::new(Announcer::new(heads));
+        let watch = Background::start(watch::watch(options, Arc::clone(&announcer)));
+        Ok(Self {
+            pool,
+            announcer,
+            watch: Arc::new(watch),
+        })
     }
 
     /// Waits for what is under way, and lets go of the file.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.watch.stop().await;
+        self.pool.close().await;
     }
 }
 
@@ -144,14 +116,6 @@ fn owned_by(us: u32, path: &Path, found: &Metadata) -> Result<(), OpenStoreError
         return Err(OpenStoreError::Exposed(path.to_owned()));
     }
     Ok(())
-}
-
-/// A row that none of our versions can have written.
-#[derive(Debug, thiserror::Error)]
-#[error("a row of `{table}` holds what this version cannot read: {what}")]
-struct UnreadableRow {
-    table: &'static str,
-    what: &'static str,
 }
 
 impl fmt::Debug for SqliteStore {

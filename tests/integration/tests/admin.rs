@@ -78,7 +78,7 @@ async fn the_status_says_what_is_served() {
     assert_eq!(status, 200);
     let served = json!([{"name": "wiki", "transport": "http", "credential": "per-user"}]);
     assert_eq!(document["tenants"][0]["servers"], served);
-    bed.reload(&[("tools", upstream.url("/mcp"))], "");
+    bed.reapply(&[("tools", upstream.url("/mcp"))], "").await;
     let (_, document) = ask(&bed, "GET", "/status", &Value::Null).await;
     assert_eq!(document["tenants"][0]["servers"][0]["name"], "tools");
 }

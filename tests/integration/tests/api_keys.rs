@@ -93,9 +93,9 @@ async fn the_key_of_somebody_who_is_switched_off_is_refused() {
     let (_, text) = key(&bed, "agent:bot", "*").await;
     assert_eq!(status(&bed, "one", &text).await, 200);
     let off = format!("{organisation}[[agents]]\nid = 'bot'\ndisabled = true\n");
-    bed.reload(&[], &off);
+    bed.reapply(&[], &off).await;
     assert_eq!(status(&bed, "one", &text).await, 401);
-    bed.reload(&[], &organisation);
+    bed.reapply(&[], &organisation).await;
     assert_eq!(status(&bed, "one", &text).await, 200);
     let subject = format!("\"subject\":\"{}|bot\"", bed.idp.issuer());
     assert!(bed.closed_log().await.contains(&subject));
@@ -109,7 +109,7 @@ async fn people_have_keys_only_where_their_tenant_says_so() {
     let bed = Bed::start_top("api_keys_for_people = true", &[], &granted).await;
     let (_, text) = key(&bed, "user:ann", "one").await;
     assert_eq!(status(&bed, "one", &text).await, 200);
-    bed.reload(&[], &granted);
+    bed.reapply(&[], &granted).await;
     assert_eq!(status(&bed, "one", &text).await, 401);
     let form = json!({
         "name": "x", "holder": format!("user:{}|ann", bed.idp.issuer()), "servers": ["one"],

@@ -10,6 +10,7 @@ use gatewright::{
     config::{Organisation, Settings},
     serve::{self, Running},
 };
+use gatewright_core::Actor;
 use gatewright_test_support::{Client, FakeIdp, TokenBuilder, message, modern_request};
 use http::Response;
 use serde_json::{Value, json};
@@ -21,7 +22,6 @@ pub(crate) struct Bed {
     pub(crate) running: Running,
     pub(crate) dir: TempDir,
     base: String,
-    organisation: String,
 }
 
 /// Everybody of the group `staff` may use these tools of every server, and everything else that has a name.
@@ -78,37 +78,43 @@ impl Bed {
             .port();
         let base = format!("http://127.0.0.1:{port}");
         let text = format!(
-            "data_dir = '{}'\npublic_url = '{base}'\ndevelopment = true\norganisation = 'org.toml'\n{settings}\n\
+            "data_dir = '{}'\npublic_url = '{base}'\ndevelopment = true\n{settings}\n\
              [listen]\npublic = '127.0.0.1:{port}'\n[outbound]\nallow = ['127.0.0.0/8']\n",
             dir.path().join("data").display()
         );
         let settings = Settings::parse(&text, dir.path()).unwrap();
         let organisation = org(&idp, top, servers, organisation);
-        let parsed = Organisation::parse(&organisation, &settings).unwrap();
-        let running = serve::start(settings, parsed).await.unwrap();
-        Self {
+        let running = serve::start(settings).await.unwrap();
+        let bed = Self {
             idp,
             client: Client::default(),
             running,
             dir,
             base,
-            organisation,
-        }
+        };
+        bed.apply(&organisation).await;
+        bed
     }
 
-    /// Takes another `org.toml`, as SIGHUP does.
-    pub(crate) fn reload(&self, servers: &[(&str, String)], organisation: &str) {
-        let organisation = org(&self.idp, "", servers, organisation);
-        let organisation = Organisation::parse(&organisation, self.running.settings()).unwrap();
-        self.running.reload(organisation).unwrap();
+    /// Makes the organisation as this text has it, as `gatewright apply` does.
+    pub(crate) async fn apply(&self, organisation: &str) {
+        let file = self.dir.path().join("org.toml");
+        let parsed = Organisation::parse(organisation, &file, self.running.settings()).unwrap();
+        let directory = self.running.directory();
+        let applied = directory.apply_file(&Actor::Operator(0), &parsed.wanted);
+        applied.await.unwrap();
+    }
+
+    /// Takes another file in the place of the one before.
+    pub(crate) async fn reapply(&self, servers: &[(&str, String)], organisation: &str) {
+        self.apply(&org(&self.idp, "", servers, organisation)).await;
     }
 
     /// The same gateway after an end in good order and another start.
     pub(crate) async fn restarted(self) -> Self {
         let settings = self.running.settings().clone();
-        let organisation = Organisation::parse(&self.organisation, &settings).unwrap();
         self.running.shutdown().await;
-        let running = serve::start(settings, organisation).await.unwrap();
+        let running = serve::start(settings).await.unwrap();
         Self { running, ..self }
     }
 
@@ -189,7 +195,7 @@ pub(crate) fn everything_in(folder: &Path) -> String {
 
 fn org(idp: &FakeIdp, top: &str, servers: &[(&str, String)], rest: &str) -> String {
     let mut text = format!(
-        "{top}\n[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n",
+        "create_people_on_sight = true\n{top}\n[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n",
         idp.issuer()
     );
     for (name, url) in servers {

@@ -89,7 +89,7 @@ async fn a_token_of_another_tenants_issuer_is_refused() {
     let server = FakeServer::start().await;
     let other = gatewright_test_support::FakeIdp::start().await;
     let organisation = format!(
-        "{STAFF_ECHOES}\n[[tenants]]\nname = 'acme'\n[[tenants.issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n\
+        "{STAFF_ECHOES}\n[[tenants]]\nname = 'acme'\ncreate_people_on_sight = true\n[[tenants.issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n\
          [[tenants.servers]]\nname = 'tools'\nurl = '{}'\n",
         other.issuer(),
         server.url()

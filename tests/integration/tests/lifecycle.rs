@@ -103,10 +103,11 @@ async fn disabling_a_user_ends_open_streams() {
     }
     assert!(bens.body_mut().frame().await.unwrap().is_ok());
 
-    bed.reload(
+    bed.reapply(
         &servers,
         &format!("{STAFF_ECHOES}\n[[users]]\nid = 'ann'\ndisabled = true\n"),
-    );
+    )
+    .await;
     for stream in streams {
         ends(stream).await;
     }
@@ -143,7 +144,8 @@ async fn a_reload_changes_what_is_allowed_and_drops_nothing() {
         bed.tool("tools", &token, "add", add.clone()).await["error"]["code"],
         4403
     );
-    bed.reload(&servers, &STAFF_ECHOES.replace("\"echo\"", "\"add\""));
+    bed.reapply(&servers, &STAFF_ECHOES.replace("\"echo\"", "\"add\""))
+        .await;
     assert!(bed.tool("tools", &token, "add", add).await["result"].is_object());
     let echo = bed
         .tool("tools", &token, "echo", json!({"text": "x"}))

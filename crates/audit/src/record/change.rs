@@ -1,79 +1,59 @@
-//! What operators change.
+//! What is changed in what the gateway holds.
 
 use std::collections::BTreeMap;
 
-use gatewright_core::{ReferenceId, ServerName, TenantId, Timestamp};
+use gatewright_core::{Change, Difference, Stage, Timestamp};
 use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Record, RecordKind, Reference, parts::WhoRecord};
-use crate::text::bounded;
+use crate::{
+    chain::Digest,
+    text::{bounded, plain_json},
+};
 
-/// A change to what the gateway holds, as an operator asks for it. Whoever makes one keeps secrets out of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Change {
-    /// Names the change; all its records have it.
-    pub reference: ReferenceId,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// The number of the operator's user on the machine.
-    pub operator: u32,
-    /// What is changed, as `credential.put`.
-    pub action: &'static str,
-    /// At which server, if at one.
-    pub server: Option<ServerName>,
-    /// What else there is to say, by name.
-    pub details: BTreeMap<&'static str, String>,
-}
-
-impl Change {
-    /// A change under a reference of its own, with nothing more to say yet.
-    #[must_use]
-    pub fn new(tenant: TenantId, operator: u32, action: &'static str) -> Self {
-        Self {
-            reference: ReferenceId::random(),
-            tenant,
-            operator,
-            action,
-            server: None,
-            details: BTreeMap::new(),
-        }
-    }
-
-    /// At this server.
-    #[must_use]
-    pub fn at(mut self, server: &ServerName) -> Self {
-        self.server = Some(server.clone());
-        self
-    }
-
-    /// Says more.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: &impl ToString) -> Self {
-        self.details.insert(name, value.to_string());
-        self
-    }
-}
-
-/// How far a change has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Stage {
-    /// It is about to be made. Where no record of another stage follows, it may have been.
-    Begun,
-    /// It was made.
-    Done,
-    /// It was not made.
-    Failed,
-}
+/// Before and after are written up to this size each, in bytes; larger ones leave their digest and size only.
+const LONGEST_SIDE: usize = 64 * 1024;
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ChangeRecord {
     action: &'static str,
-    stage: Stage,
+    stage: &'static str,
     #[serde(flatten)]
     details: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<DifferenceRecord>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DifferenceRecord {
+    of: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Box<RawValue>>,
+}
+
+impl DifferenceRecord {
+    fn new(difference: &Difference) -> Self {
+        Self {
+            of: bounded(&difference.of),
+            before: difference.before.as_ref().and_then(fit),
+            after: difference.after.as_ref().and_then(fit),
+        }
+    }
+}
+
+/// The value as it is written; of one that is too large, what tells it from others.
+fn fit(value: &Value) -> Option<Box<RawValue>> {
+    let text = plain_json(&value.to_string());
+    let text = if text.len() > LONGEST_SIDE {
+        let digest = Digest::of(&[text.as_bytes()]);
+        json!({"bytes": text.len(), "sha256": digest}).to_string()
+    } else {
+        text
+    };
+    RawValue::from_string(text).ok()
 }
 
 impl Record {
@@ -83,13 +63,18 @@ impl Record {
         let mut record = Self::bare(RecordKind::Changed, change.tenant.clone(), time);
         record.reference = Some(Reference(change.reference));
         record.server = change.server.clone();
-        record.who = Some(WhoRecord::operator(change.operator));
+        record.who = Some(WhoRecord::actor(&change.by));
         let details = change.details.iter();
         record.change = Some(ChangeRecord {
             action: change.action,
-            stage,
+            stage: stage.name(),
             details: details
                 .map(|(name, value)| (*name, bounded(value)))
+                .collect(),
+            differences: change
+                .differences
+                .iter()
+                .map(DifferenceRecord::new)
                 .collect(),
         });
         record
@@ -98,16 +83,18 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use gatewright_core::{Actor, ServerName, TenantId};
+
     use super::*;
 
     #[test]
     fn a_change_says_who_made_what_of_it_and_how_far_it_has_come() {
         let server = ServerName::new("wiki").unwrap();
-        let change = Change::new(TenantId::default(), 1000, "credential.put")
+        let change = Change::new(TenantId::default(), Actor::Operator(1000), "credential.put")
             .at(&server)
             .with("owner", &"user:idp|ann\u{202e}");
         let record = Record::changed(&change, Stage::Begun, Timestamp::from_secs(0)).to_json();
-        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let record: Value = serde_json::from_str(&record).unwrap();
         assert_eq!(record["kind"], "changed");
         assert_eq!(record["ref"], change.reference.to_string());
         assert_eq!(

@@ -1,6 +1,6 @@
 //! The parts of a record, and how they are taken from a draft.
 
-use gatewright_core::{Call, DraftDecision, DraftRefusal, Principal, Who};
+use gatewright_core::{Actor, Call, DraftDecision, DraftRefusal, Principal, Who};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -49,14 +49,20 @@ impl WhoRecord {
         (who, for_whom)
     }
 
-    /// Somebody of the machine itself, by the number of their user.
-    pub(crate) fn operator(uid: u32) -> Self {
+    /// Who changes something.
+    pub(crate) fn actor(actor: &Actor) -> Self {
+        let method = match actor {
+            Actor::Principal(principal) => return Self::of(principal).0,
+            Actor::Operator(_) => "socket",
+            Actor::Provisioner(_) => "scim",
+            _ => "gateway",
+        };
         Self {
-            operator: Some(format!("uid:{uid}")),
+            operator: Some(bounded(&actor.to_string())),
             user: None,
             agent: None,
             client: None,
-            method: "socket",
+            method,
         }
     }
 }

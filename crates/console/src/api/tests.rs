@@ -2,6 +2,7 @@ use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use axum::{body::Body, extract::connect_info::MockConnectInfo};
+use gatewright_audit::{AuditSink as _, Durability, Record};
 use gatewright_core::{CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
 use gatewright_identity::{MacKey, MacKeys};
 use gatewright_store::SqliteStore;
@@ -88,8 +89,9 @@ async fn bed() -> Bed {
     };
     let keys = ApiKeyRing::new(store.clone(), MacKeys::new(&mac, &[]));
     keys.load(&TenantId::default()).await.unwrap();
-    let vault = SealedVault::new(store, Arc::clone(&masters));
+    let vault = SealedVault::new(store.clone(), Arc::clone(&masters));
     let log = SegmentFiles::open(dir.path().join("audit")).unwrap();
+    let directory = Directory::builder(store, log.clone()).open().await.unwrap();
     let stop = CancellationToken::new();
     let console = Console::new(
         Fixed {
@@ -99,6 +101,7 @@ async fn bed() -> Bed {
         vault.clone(),
         keys.clone(),
         log.clone(),
+        directory,
         stop,
     );
     let router = console
@@ -454,8 +457,8 @@ async fn nobody_keeps_the_gateway_from_its_end() {
     ] {
         let bed = bed().await;
         for _ in 0..2000 {
-            let change =
-                Change::new(TenantId::default(), 7, "test").with("filler", &"x".repeat(400));
+            let change = Change::new(TenantId::default(), Actor::Operator(7), "test")
+                .with("filler", &"x".repeat(400));
             let record = Record::changed(&change, Stage::Done, now());
             bed.log.append(record, Durability::Written).await.unwrap();
         }

@@ -61,14 +61,7 @@ impl<'a> Admin<'a> {
         let body = body.map(Value::to_string).unwrap_or_default();
         block_on(async {
             let (_connection, answer) = self.send(method, path, &[], body).await?;
-            let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-            let body = body.map_err(|error| AdminError::Broken(error.to_string()))?;
-            let body = body.to_bytes();
-            if body.is_empty() {
-                return Ok(Value::Null);
-            }
-            serde_json::from_slice(&body)
-                .map_err(|error| AdminError::Broken(error.to_string()).into())
+            whole(answer).await
         })
     }
 
@@ -133,6 +126,17 @@ impl<'a> Admin<'a> {
         let stream = UnixStream::connect(path).await.map_err(failed)?;
         Ok((stream, operator))
     }
+}
+
+/// The whole of an answer; `null` where there is nothing in it.
+pub(super) async fn whole(answer: http::Response<Incoming>) -> Result<Value, Failure> {
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+    let body = body.map_err(|error| AdminError::Broken(error.to_string()))?;
+    let body = body.to_bytes();
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&body).map_err(|error| AdminError::Broken(error.to_string()).into())
 }
 
 fn target(path: &[&str], query: &[(&str, String)]) -> Result<String, Failure> {

@@ -18,7 +18,7 @@ use gatewright_policy_cedar::TenantEngines;
 use gatewright_vault::credential_mode;
 use serde_json::value::RawValue;
 
-use super::{ConfigArgs, Found, Outcome, block_on};
+use super::{FileArgs, Found, Outcome, block_on};
 use crate::{
     config::{Organisation, Server, Tenant},
     routing,
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    file: FileArgs,
     /// Who calls: `user:<id>`, `agent:<id>`, or `agent:<id> for user:<id>`, by the ids of their tokens
     #[arg(long = "as", value_name = "PRINCIPAL", value_parser = caller)]
     caller: Caller,
@@ -106,7 +106,7 @@ enum ExplainError {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Outcome {
-    let (settings, mut organisation) = args.config.load()?;
+    let (settings, mut organisation) = args.file.load()?;
     let tenant = tenant(&organisation, &args.tenant)?;
     let server = server(tenant, args.server.as_deref())?;
     let path = routing::path(&tenant.id, &server.name);
@@ -323,7 +323,9 @@ mod tests {
             format!("[[issuers]]\nissuer = 'https://idp.example'\n{org}"),
         )
         .unwrap();
-        let all = ["explain", "--config", config.to_str().unwrap()]
+        let file = dir.path().join("org.toml");
+        let (config, file) = (config.to_str().unwrap(), file.to_str().unwrap());
+        let all = ["explain", "--config", config, "--file", file]
             .into_iter()
             .chain(args.iter().copied());
         let parsed = Alone::try_parse_from(all).map_err(|error| error.to_string())?;

@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use clap::Subcommand;
 use gatewright_policy_cedar::{ADMIN_SCHEMA, SCHEMA};
 
-use super::{ConfigArgs, Found, Outcome, check, explain};
-use crate::config::Organisation;
+use super::{FileArgs, Found, Outcome, complain, explain};
+use crate::config::{LoadConfigError, Organisation};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Compile roles, grants and Cedar files, and say what they come to (works offline)
-    #[command(after_help = "Example: gatewright policy check --config gatewright.toml")]
-    Check(ConfigArgs),
+    #[command(after_help = "Example: gatewright policy check -f org.toml")]
+    Check(FileArgs),
     /// Decide on a call that nobody makes, and name the policies that decide (works offline)
     #[command(
         after_help = "Ends with 0 when the call is allowed and with 1 when it is not.\n\n\
@@ -38,8 +38,24 @@ pub(super) fn run(command: PolicyCommand) -> Outcome {
     }
 }
 
+fn check(args: &FileArgs) -> Outcome {
+    match args.load() {
+        Ok((_, organisation)) => {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}: no mistakes", args.file.display())?;
+            summary(&mut out, &organisation)?;
+            Ok(Found::Good)
+        }
+        Err(error @ LoadConfigError::Invalid(_)) => {
+            complain(&error);
+            Ok(Found::Bad)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What there is, by tenant, and what looks like a mistake.
-pub(super) fn summary(out: &mut impl Write, organisation: &Organisation) -> io::Result<()> {
+fn summary(out: &mut impl Write, organisation: &Organisation) -> io::Result<()> {
     for (tenant, engine) in organisation.tenants.iter().zip(&organisation.engines) {
         writeln!(
             out,

@@ -6,18 +6,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArgs, Failure, Found, Outcome, block_on, logging};
 use crate::{
-    config::{Organisation, Settings},
+    config::Settings,
     serve::{self, Running},
 };
 
 pub(super) fn run(args: &ConfigArgs) -> Outcome {
-    let (settings, organisation) = args.load()?;
+    let settings = args.settings()?;
     logging::start(&settings.logging)?;
-    warn_of(&organisation);
     block_on(async move {
         // Before anything else: from here on no signal ends the process by itself.
         let mut signals = Signals::listen()?;
-        let running = serve::start(settings, organisation).await?;
+        let running = serve::start(settings).await?;
         let url = &running.settings().public_url;
         tracing::info!(address = %running.public, %url, "serving");
         if let Some(address) = running.metrics {
@@ -32,21 +31,15 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
 pub(super) async fn until_ended(running: Running, signals: &mut Signals) {
     while signals.next().await == Wish::Reload {
         match reload(&running) {
-            Ok(()) => tracing::info!("the configuration was read again and is in force"),
+            Ok(()) => tracing::info!("the settings and the certificate were read again"),
             Err(error) => tracing::error!(
-                "the configuration was not taken over, and what was in force stays in force:\n{error}"
+                "the settings were not taken over, and what was in force stays in force:\n{error}"
             ),
         }
     }
     tokio::select! {
         () = running.shutdown() => tracing::info!("ended"),
         () = signals.end() => tracing::warn!("asked twice: what is still under way is cut off"),
-    }
-}
-
-fn warn_of(organisation: &Organisation) {
-    for warning in organisation.warnings() {
-        tracing::warn!("{warning}");
     }
 }
 
@@ -65,9 +58,7 @@ fn read_again(running: &Running) -> Result<(), Failure> {
         let file = settings.file.display();
         tracing::warn!(%file, "what has changed in this file takes effect at the next start");
     }
-    let organisation = Organisation::load(settings)?;
-    warn_of(&organisation);
-    Ok(running.reload(organisation)?)
+    Ok(running.reload()?)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! What an operator writes: `gatewright.toml` about the process, `org.toml` about who may do what.
+//! What an operator writes: `gatewright.toml` about the process, and a file about who may do what, which is applied to the
+//! directory.
 //!
 //! Both are read strictly. Everything that is wrong is named with its line and the way to put it right, and as far
 //! as possible all of it in one run; nothing is served from a file that is not understood in full.
@@ -12,7 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use organisation::{Agent, Issuer, Organisation, Reach, Server, Tenant, User};
+pub use organisation::{Issuer, Organisation, Reach, Server, Tenant};
+pub(crate) use organisation::{grant, grantee, served};
 pub use settings::{Limits, LogFormat, Logging, MasterKey, Outbound, Settings, Tls};
 
 /// One thing that is wrong in a file.

@@ -1,28 +1,33 @@
-//! `org.toml`: tenants, issuers, servers, people, roles and grants.
+//! An organisation: as a file has it, and as the directory has it. Both are read by the same rules.
 
 mod access;
 mod credential;
 mod forms;
 mod grants;
+mod people;
 mod reach;
 mod reader;
+mod served;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use gatewright_core::{
-    AuditClass, Clock as _, CredentialRule, ScopeRule, ServerName, Subject, SystemClock, TenantId,
+    AuditClass, Clock as _, CredentialRule, ScopeRule, ServerName, SystemClock, TenantId,
     UnknownMethods,
     access::{Grant, Pattern, Role},
 };
+use gatewright_directory::apply::Wanted;
 use gatewright_jose::Algorithm;
 use gatewright_policy_cedar::{CedarEngine, ToolFacts};
 use gatewright_upstream::{EraSetting, Program, Timeouts};
 use url::Url;
 
 use self::reader::Reader;
+pub(crate) use self::served::{grant, grantee, served};
 use super::{
     LoadConfigError, Settings,
     document::{Problems, Table, parse},
@@ -37,6 +42,8 @@ pub struct Organisation {
     pub tenants: Vec<Tenant>,
     /// One engine for each tenant.
     pub engines: Vec<CedarEngine>,
+    /// The same as the directory is asked for it.
+    pub wanted: Wanted,
 }
 
 /// One tenant.
@@ -51,16 +58,10 @@ pub struct Tenant {
     pub issuers: Vec<Issuer>,
     /// What its callers may reach.
     pub servers: Vec<Server>,
-    /// People about whom there is something to say.
-    pub users: Vec<User>,
-    /// Agents about whom there is something to say.
-    pub agents: Vec<Agent>,
     /// Its roles.
     pub roles: Vec<Role>,
-    /// Who has them.
+    /// Who has them; those of the directory are the engine's only.
     pub grants: Vec<Grant>,
-    /// The directory of its hand-written Cedar policies.
-    pub policies: Option<PathBuf>,
 }
 
 /// An issuer of tokens.
@@ -93,6 +94,8 @@ pub struct Issuer {
 pub struct Server {
     /// Its name, the last part of its path.
     pub name: ServerName,
+    /// Switched off: nobody finds it.
+    pub disabled: bool,
     /// How it is reached.
     pub reach: Reach,
     /// As whom calls reach it.
@@ -125,50 +128,26 @@ pub enum Reach {
     Program(Program),
 }
 
-/// A person about whom there is something to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
-    /// Issuer, and name there.
-    pub subject: Subject,
-    /// Switched off.
-    pub disabled: bool,
-}
-
-/// An agent about which there is something to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Agent {
-    /// Issuer, and client id there.
-    pub subject: Subject,
-    /// A name for people.
-    pub name: Option<String>,
-    /// The person who answers for it.
-    pub owner: Option<String>,
-    /// Switched off.
-    pub disabled: bool,
-}
-
 impl Organisation {
-    /// Reads the file that the settings name, and the policies that it names.
+    /// Reads a file, and the policies that it names.
     ///
     /// # Errors
     /// [`LoadConfigError`] names everything that is wrong.
-    pub fn load(settings: &Settings) -> Result<Self, LoadConfigError> {
-        Self::parse(&read(&settings.organisation)?, settings)
+    pub fn load(file: &Path, settings: &Settings) -> Result<Self, LoadConfigError> {
+        Self::parse(&read(file)?, file, settings)
     }
 
-    /// Takes the text of that file.
+    /// Takes the text of a file, which names other files relative to itself.
     ///
     /// # Errors
     /// [`LoadConfigError`] names everything that is wrong.
-    pub fn parse(text: &str, settings: &Settings) -> Result<Self, LoadConfigError> {
-        let mut problems = Problems::new(&settings.organisation, text);
+    pub fn parse(text: &str, file: &Path, settings: &Settings) -> Result<Self, LoadConfigError> {
+        let mut problems = Problems::new(file, text);
         let root = parse(text, &mut problems);
         // Later snapshots have larger versions, across restarts too.
         let version = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
         let organisation =
-            Reader::new(settings, version, &mut problems).organisation(Table::root(&root));
+            Reader::new(settings, file, version, &mut problems).organisation(Table::root(&root));
         problems.end(Some(organisation))
     }
 

@@ -43,8 +43,6 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Keys, which backups of the data leave out.
     pub key_dir: PathBuf,
-    /// The file of the organisation.
-    pub organisation: PathBuf,
     /// Opens loopback, and `http` to it.
     pub development: bool,
     /// Hosts besides that of `public_url` that requests may name.

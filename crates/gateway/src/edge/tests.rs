@@ -16,7 +16,7 @@ fn settings() -> Settings {
 fn organisation() -> Organisation {
     let text = "[[issuers]]\nissuer = 'https://idp.example'\n\
         [[servers]]\nname = 'billing'\nurl = 'https://billing.example/mcp'\n";
-    Organisation::parse(text, &settings()).unwrap()
+    Organisation::parse(text, Path::new("org.toml"), &settings()).unwrap()
 }
 
 fn shared() -> Shared {
@@ -214,7 +214,7 @@ async fn a_reload_without_the_server_ends_its_standing_streams_and_no_others() {
     let routing = &edge.shared.routing;
     routing.replace(&organisation(), &settings()).unwrap();
     assert!(stays_open(&mut standing).await, "nothing has changed");
-    let nothing = Organisation::parse("", &settings()).unwrap();
+    let nothing = Organisation::parse("", Path::new("org.toml"), &settings()).unwrap();
     routing.replace(&nothing, &settings()).unwrap();
     assert!(standing.collect().await.unwrap().to_bytes().is_empty());
     assert!(stays_open(&mut call).await);

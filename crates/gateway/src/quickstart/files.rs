@@ -89,6 +89,10 @@ impl Files {
         self.dir.join("gatewright.toml")
     }
 
+    pub(super) fn organisation(&self) -> PathBuf {
+        self.dir.join("org.toml")
+    }
+
     /// Writes both files of the configuration.
     pub(super) fn configure(&self, places: &Places<'_>) -> Result<(), PrepareFilesError> {
         let mut organisation = ORGANISATION.replace("{issuer}", places.issuer);
@@ -98,7 +102,7 @@ impl Files {
         let settings = SETTINGS.replace("{port}", &places.port.to_string());
         for (path, text) in [
             (self.settings(), settings),
-            (self.dir.join("org.toml"), organisation),
+            (self.organisation(), organisation),
         ] {
             match fs::read_to_string(&path) {
                 Ok(before) if !before.starts_with(OURS) => {
@@ -178,7 +182,8 @@ mod tests {
         let files = Files::prepare(None).unwrap();
         files.configure(&places()).unwrap();
         let settings = crate::config::Settings::load(&files.settings()).unwrap();
-        let organisation = crate::config::Organisation::load(&settings).unwrap();
+        let organisation =
+            crate::config::Organisation::load(&files.organisation(), &settings).unwrap();
         assert_eq!(organisation.warnings().count(), 0);
         let [tenant] = organisation.tenants.as_slice() else {
             panic!("one tenant")

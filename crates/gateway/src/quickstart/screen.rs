@@ -263,7 +263,7 @@ pub(super) fn invitation(paint: Paint, snippets: &[Snippet], dir: &Path, program
         let _written = writeln!(text, "\n{}\n{snippet}", paint.heading(place));
     }
     let _written = writeln!(text, "\n{}", paint.heading(&format!("In {dir}")));
-    let reload = format!("kill -HUP {}", std::process::id());
+    let reload = format!("{program} apply --config {dir}/gatewright.toml -f {dir}/org.toml");
     let tail = format!("{program} audit tail -f --dir {dir}/data/audit");
     for (name, what) in [
         ("tokens", "to be Ben, or the agent, or at the other server"),

@@ -25,13 +25,14 @@ async fn every_step_of_the_tour_does_what_it_says() {
 async fn a_gateway_that_does_otherwise_fails_the_step_that_shows_it() {
     let scene = Scene::start(Port::Free, None).await.unwrap();
     let settings = scene.gateway.settings();
-    let text = std::fs::read_to_string(&settings.organisation).unwrap();
+    let file = scene.dir().join("org.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
     let careless = text.replace(", at_most = 1000", "").replace(
         "role = \"writer\"\ngroup = \"support\"",
         "role = \"writer\"\ngroup = \"finance\"",
     );
-    let organisation = Organisation::parse(&careless, settings).unwrap();
-    scene.gateway.reload(organisation).unwrap();
+    let organisation = Organisation::parse(&careless, &file, settings).unwrap();
+    apply(&scene.gateway, &organisation).await.unwrap();
     let steps = scene.tour(|_| {}).await;
     let failed: Vec<_> = steps
         .iter()

@@ -97,7 +97,11 @@ impl TrustedIssuer {
     fn person(&self, claims: &Claims) -> Result<Party, MapClaimsError> {
         let id = optional(claims, &self.user_claim)?;
         let id = id.ok_or_else(|| MapClaimsError::Missing(self.user_claim.clone()))?;
-        self.party(claims, id)
+        let party = self.party(claims, id)?;
+        Ok(match verified_email(claims) {
+            Some(email) => party.with_verified_email(email),
+            None => party,
+        })
     }
 
     fn party(&self, claims: &Claims, id: &str) -> Result<Party, MapClaimsError> {
@@ -143,6 +147,15 @@ impl TrustedIssuer {
 
 fn form(claim: &str) -> MapClaimsError {
     MapClaimsError::Form(claim.to_owned())
+}
+
+/// An address that the issuer does not say it has verified is none (OpenID Connect Core §5.1). Some send the word for the value.
+fn verified_email(claims: &Claims) -> Option<&str> {
+    let verified = claims.get("email_verified")?;
+    let is_verified = *verified == Value::Bool(true) || verified == "true";
+    is_verified
+        .then(|| claims.get("email").and_then(short))
+        .flatten()
 }
 
 /// What issuers say of tokens that no person asked for, besides naming the client as the subject.

@@ -390,3 +390,27 @@ fn no_change_of_a_token_is_taken() {
         prop_assert!(runtime.block_on(bed.ask(&changed)).is_err());
     });
 }
+
+#[tokio::test]
+async fn an_address_counts_only_where_the_issuer_has_verified_it() {
+    let bed = Bed::start().await;
+    let email = |verified: serde_json::Value| {
+        bed.token()
+            .claim("email", "ann@a.example")
+            .claim("email_verified", &verified)
+    };
+    for (verified, counts) in [
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(false), false),
+        (json!("false"), false),
+        (json!(1), false),
+        (json!(null), false),
+    ] {
+        let ann = user(bed.who(email(verified.clone())).await.unwrap());
+        let expected = counts.then_some("ann@a.example");
+        assert_eq!(ann.verified_email(), expected, "{verified}");
+    }
+    let bare = bed.token().claim("email", "ann@a.example");
+    assert_eq!(user(bed.who(bare).await.unwrap()).verified_email(), None);
+}

@@ -59,6 +59,8 @@ impl Named {
             Grantee::Agent(subject) => {
                 self.attributes || self.has(Kind::Agent, &subject.to_string())
             }
+            // Policies name the subjects of an account, and whoever asks adds those.
+            Grantee::Account(_) => self.attributes,
         }
     }
 

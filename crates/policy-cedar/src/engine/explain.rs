@@ -1,4 +1,7 @@
-use gatewright_core::{Call, Principal, Timestamp, access::Grant};
+use gatewright_core::{
+    Call, Principal, Timestamp,
+    access::{Grant, Grantee},
+};
 use gatewright_policy::{Explain, Explanation, Half, HeldRole};
 
 use crate::{
@@ -13,7 +16,7 @@ impl Explain for CedarEngine {
         let views = self.views(principal, self.clock.now()).unwrap_or_default();
         let roles = views.iter().flat_map(|view| {
             let held = view.held.iter();
-            held.flat_map(|held| held_roles(&view.uid.to_string(), &held.through.to_string(), held))
+            held.flat_map(|held| held_roles(&view.uid.to_string(), held))
         });
         Explanation::new(decision, halves, roles.collect())
     }
@@ -33,11 +36,20 @@ pub(super) fn half(view: &View, question: &Question<'_>, verdict: &Verdict) -> H
 }
 
 /// A grant, as each of the roles that it gives.
-fn held_roles(party: &str, through: &str, held: &Held) -> Vec<HeldRole> {
+fn held_roles(party: &str, held: &Held) -> Vec<HeldRole> {
+    let through = through(held);
     let roles = held.roles.iter();
     roles
-        .map(|role| held_role(party, through, role, &held.grant))
+        .map(|role| held_role(party, &through, role, &held.grant))
         .collect()
+}
+
+/// What a grant is to: an entity, or an account of the directory, which policies do not know.
+pub(crate) fn through(held: &Held) -> String {
+    match &held.grant.to {
+        account @ Grantee::Account(_) => account.to_string(),
+        Grantee::User(_) | Grantee::Group(_) | Grantee::Agent(_) => held.through.to_string(),
+    }
 }
 
 /// A role that a grant gives.

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
-use gatewright_core::{Subject, TenantId, Timestamp, access::Pattern};
-use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError, KeyHolder, KeyMac};
-use sqlx::{Row as _, sqlite::SqliteRow};
+use gatewright_core::{TenantId, Timestamp};
+use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
 
-use super::{SqliteStore, UnreadableRow};
+use super::SqliteStore;
+use crate::rows::{self, ApiKeyRow};
 
 #[async_trait]
 impl ApiKeys for SqliteStore {
@@ -14,28 +14,23 @@ impl ApiKeys for SqliteStore {
         limit: u32,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
         // No id is empty, so every key is after the empty one.
-        let query = sqlx::query(
+        let query = sqlx::query_as::<_, ApiKeyRow>(
             "SELECT id, name, holder, holder_issuer, holder_id, servers, created_at, expires_at, \
              revoked_at, last_used_at, mac_key, mac \
              FROM api_keys WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
         );
-        let rows = query
+        let found = query
             .bind(tenant.as_str())
             .bind(after.map_or("", ApiKeyId::as_str))
             .bind(limit)
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(record).collect()
+        found.into_iter().map(rows::api_key).collect()
     }
 
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
-        let (holder, subject) = match &record.holder {
-            KeyHolder::Agent(subject) => ("agent", subject),
-            KeyHolder::User(subject) => ("user", subject),
-        };
-        let servers = serde_json::to_string(&record.servers)
-            .map_err(|error| ApiKeysError::Unavailable(error.into()))?;
+        let (holder, issuer, subject) = rows::holder(&record.holder);
         let query = sqlx::query(
             "INSERT INTO api_keys (tenant, id, name, holder, holder_issuer, holder_id, servers, \
              created_at, expires_at, revoked_at, last_used_at, mac_key, mac) \
@@ -46,16 +41,16 @@ impl ApiKeys for SqliteStore {
             .bind(record.id.as_str())
             .bind(record.name.as_str())
             .bind(holder)
-            .bind(subject.issuer())
-            .bind(subject.id())
-            .bind(servers)
+            .bind(issuer)
+            .bind(subject)
+            .bind(rows::servers(&record.servers)?)
             .bind(record.created_at.millis())
             .bind(record.expires_at.millis())
             .bind(record.revoked_at.map(Timestamp::millis))
             .bind(record.last_used_at.map(Timestamp::millis))
             .bind(record.mac.key.as_str())
             .bind(record.mac.tag.as_slice())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(unavailable)?;
         match inserted.rows_affected() {
@@ -77,7 +72,7 @@ impl ApiKeys for SqliteStore {
             .bind(at.millis())
             .bind(tenant.as_str())
             .bind(id.as_str())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await
             .map_err(unavailable)?;
         Ok(revoked.rows_affected() > 0)
@@ -89,7 +84,7 @@ impl ApiKeys for SqliteStore {
         uses: &[(ApiKeyId, Timestamp)],
     ) -> Result<(), ApiKeysError> {
         // A transaction that reads first and writes later may find that another one wrote meanwhile.
-        let begun = self.0.begin_with("BEGIN IMMEDIATE").await;
+        let begun = self.pool.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(unavailable)?;
         for (id, at) in uses {
             let query = sqlx::query(
@@ -118,54 +113,13 @@ impl ApiKeys for SqliteStore {
         let purged = query
             .bind(tenant.as_str())
             .bind(ended_before.millis())
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        let id = |text: &String| ApiKeyId::parse(text).map_err(|_form| unreadable("an id"));
-        purged.iter().map(id).collect()
+        purged.iter().map(|id| rows::api_key_id(id)).collect()
     }
-}
-
-fn record(row: &SqliteRow) -> Result<ApiKeyRecord, ApiKeysError> {
-    let text = |column: &str| row.try_get::<&str, _>(column).map_err(unavailable);
-    let moment = |column: &str| {
-        let millis = row.try_get::<i64, _>(column).map_err(unavailable)?;
-        Ok::<_, ApiKeysError>(Timestamp::from_millis(millis))
-    };
-    let maybe = |column: &str| {
-        let millis = row.try_get::<Option<i64>, _>(column).map_err(unavailable)?;
-        Ok::<_, ApiKeysError>(millis.map(Timestamp::from_millis))
-    };
-    let subject = Subject::new(text("holder_issuer")?, text("holder_id")?);
-    let servers: Vec<Pattern> =
-        serde_json::from_str(text("servers")?).map_err(|_form| unreadable("servers"))?;
-    Ok(ApiKeyRecord {
-        id: ApiKeyId::parse(text("id")?).map_err(|_form| unreadable("an id"))?,
-        name: text("name")?.to_owned(),
-        holder: match text("holder")? {
-            "agent" => KeyHolder::Agent(subject),
-            "user" => KeyHolder::User(subject),
-            _ => return Err(unreadable("a holder")),
-        },
-        servers,
-        created_at: moment("created_at")?,
-        expires_at: moment("expires_at")?,
-        revoked_at: maybe("revoked_at")?,
-        last_used_at: maybe("last_used_at")?,
-        mac: KeyMac {
-            key: text("mac_key")?.to_owned(),
-            tag: row.try_get("mac").map_err(unavailable)?,
-        },
-    })
 }
 
 fn unavailable(error: sqlx::Error) -> ApiKeysError {
     ApiKeysError::Unavailable(error.into())
-}
-
-fn unreadable(what: &'static str) -> ApiKeysError {
-    ApiKeysError::Unavailable(Box::new(UnreadableRow {
-        table: "api_keys",
-        what,
-    }))
 }

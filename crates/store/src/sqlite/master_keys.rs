@@ -14,11 +14,14 @@ impl SqliteStore {
             sqlx::query_scalar::<_, Vec<u8>>("SELECT substr(envelope, 1, ?) FROM sealed_records");
         let heads = heads
             .bind(i64::try_from(MasterKeyId::WITHIN).map_err(RecordsError::new)?)
-            .fetch_all(&self.0)
+            .fetch_all(&self.pool)
             .await
             .map_err(RecordsError::new)?;
         let macs = sqlx::query_scalar::<_, String>("SELECT DISTINCT mac_key FROM api_keys");
-        let macs = macs.fetch_all(&self.0).await.map_err(RecordsError::new)?;
+        let macs = macs
+            .fetch_all(&self.pool)
+            .await
+            .map_err(RecordsError::new)?;
         let sealed = heads.iter().filter_map(|head| MasterKeyId::needed_by(head));
         Ok(sealed
             .map(|master| master.to_string())

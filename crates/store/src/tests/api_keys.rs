@@ -19,7 +19,7 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(secs)
 }
 
-fn record(number: usize) -> ApiKeyRecord {
+pub(super) fn record(number: usize) -> ApiKeyRecord {
     ApiKeyRecord {
         id: id(number),
         name: "nightly \u{1f512}".to_owned(),
@@ -40,7 +40,9 @@ async fn all(store: &impl ApiKeys, of: &str) -> Vec<ApiKeyRecord> {
     store.page(&tenant(of), None, 100).await.unwrap()
 }
 
-pub(super) async fn a_key_comes_back_as_it_was_in_its_tenant_only(database: &impl Database) {
+pub(super) async fn a_key_comes_back_as_it_was_in_its_tenant_only(
+    database: &impl Database<Store: ApiKeys>,
+) {
     let store = database.open().await;
     let person = ApiKeyRecord {
         holder: KeyHolder::User(Subject::new("i", "ann")),
@@ -68,7 +70,7 @@ pub(super) async fn a_key_comes_back_as_it_was_in_its_tenant_only(database: &imp
     assert_eq!(all(&store, "acme").await, keys);
 }
 
-pub(super) async fn an_id_is_taken_once(database: &impl Database) {
+pub(super) async fn an_id_is_taken_once(database: &impl Database<Store: ApiKeys>) {
     let store = database.open().await;
     store.insert(&tenant("acme"), &record(1)).await.unwrap();
     let second = ApiKeyRecord {
@@ -83,7 +85,9 @@ pub(super) async fn an_id_is_taken_once(database: &impl Database) {
     assert_eq!(all(&store, "acme").await, [record(1)]);
 }
 
-pub(super) async fn a_key_stays_revoked_as_of_the_first_time(database: &impl Database) {
+pub(super) async fn a_key_stays_revoked_as_of_the_first_time(
+    database: &impl Database<Store: ApiKeys>,
+) {
     let store = database.open().await;
     let acme = tenant("acme");
     store.insert(&acme, &record(1)).await.unwrap();
@@ -96,7 +100,9 @@ pub(super) async fn a_key_stays_revoked_as_of_the_first_time(database: &impl Dat
     assert_eq!(keys[1], record(2));
 }
 
-pub(super) async fn a_use_is_noted_and_never_an_earlier_one(database: &impl Database) {
+pub(super) async fn a_use_is_noted_and_never_an_earlier_one(
+    database: &impl Database<Store: ApiKeys>,
+) {
     let store = database.open().await;
     let acme = tenant("acme");
     store.insert(&acme, &record(1)).await.unwrap();
@@ -115,7 +121,7 @@ pub(super) async fn a_use_is_noted_and_never_an_earlier_one(database: &impl Data
     store.note_use(&acme, &[]).await.unwrap();
 }
 
-pub(super) async fn ended_keys_are_purged(database: &impl Database) {
+pub(super) async fn ended_keys_are_purged(database: &impl Database<Store: ApiKeys>) {
     let store = database.open().await;
     let acme = tenant("acme");
     for number in 1..=3 {
@@ -134,7 +140,7 @@ pub(super) async fn ended_keys_are_purged(database: &impl Database) {
     assert_eq!(all(&store, "acme").await, [record(1), record(3)]);
 }
 
-pub(super) async fn a_tenant_is_read_in_pages_of_ids(database: &impl Database) {
+pub(super) async fn a_tenant_is_read_in_pages_of_ids(database: &impl Database<Store: ApiKeys>) {
     let store = database.open().await;
     let acme = tenant("acme");
     let mixed = [
@@ -161,7 +167,7 @@ pub(super) async fn a_tenant_is_read_in_pages_of_ids(database: &impl Database) {
     assert_eq!(found, sorted);
 }
 
-pub(super) async fn a_ring_finds_its_keys_again(database: &impl Database) {
+pub(super) async fn a_ring_finds_its_keys_again(database: &impl Database<Store: ApiKeys>) {
     let clock = ManualClock::at(at(100));
     let acme = tenant("acme");
     let ring = async || {

@@ -10,7 +10,7 @@ use gatewright_vault::SealedRecords as _;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    records::{key, record},
+    sealed::{key, record},
     tenant, user,
 };
 use crate::{OpenStoreError, SqliteStore};

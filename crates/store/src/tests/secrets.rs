@@ -7,7 +7,7 @@ use gatewright_identity::{ApiKeyRing, KeyHolder, MacKey, MacKeys, NewApiKey};
 use gatewright_vault::{FileKeys, RecordKey, SealedVault, TokenVault as _, VaultError};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-use super::{records::key, tenant, user};
+use super::{sealed::key, tenant, user};
 use crate::SqliteStore;
 
 const PLANTED: &str = "planted-secret-of-ann";

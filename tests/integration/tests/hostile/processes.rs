@@ -81,7 +81,8 @@ async fn a_child_that_crashes_in_a_loop_is_started_seldom_and_harms_nobody() {
 id=$(printf '%s' "$line" | sed -n 's/.*"id":\("[^"]*"\|[0-9]*\).*/\1/p')
 printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[]}}\n' "$id"
 done"#;
-    bed.reload(&[], &format!("{}{STAFF_ECHOES}", local(answers)));
+    bed.reapply(&[], &format!("{}{STAFF_ECHOES}", local(answers)))
+        .await;
     let repaired = async {
         loop {
             let answer = echo(&bed, "local", "ann").await;

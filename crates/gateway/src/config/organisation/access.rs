@@ -1,12 +1,15 @@
 //! Roles, grants and policies of a tenant, compiled.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use gatewright_core::{
     CredentialMode, TenantId,
     access::{BuiltInRole, Grant, Inheritance, Pattern, Permission, Role, built_in_roles},
 };
-use gatewright_policy_cedar::{BuildEngineError, CedarEngine};
+use gatewright_policy_cedar::{BuildEngineError, CedarEngine, Grants};
 
 use super::{Issuer, Server, forms::RoleForm, reader::Reader};
 use crate::config::{
@@ -18,7 +21,15 @@ use crate::config::{
 pub(super) struct Access {
     pub(super) roles: Vec<Role>,
     pub(super) grants: Vec<Grant>,
-    pub(super) policies: Option<PathBuf>,
+    pub(super) policies: Option<BTreeMap<String, String>>,
+}
+
+/// What an engine is made of besides roles and servers.
+pub(super) enum Given<'a> {
+    /// The grants of a file, which names a directory of policies.
+    File(&'a [Grant]),
+    /// The grants and the policies of the directory.
+    Directory(Grants, &'a BTreeMap<String, String>),
 }
 
 /// A role, with the places of its permissions.
@@ -39,9 +50,15 @@ impl<'t> Reader<'_, 't> {
         let roles = self.roles(table, servers);
         let grants = self.grants(table, issuers, &roles, servers);
         let policies = self.policies(table);
-        let engine = self.engine(tenant, &roles, &grants, policies.as_ref(), servers);
+        let engine = self.engine(
+            tenant,
+            &roles,
+            Given::File(&grants),
+            policies.as_ref(),
+            servers,
+        );
         let roles = roles.into_iter().map(|placed| placed.role).collect();
-        let policies = policies.map(|(dir, _)| dir);
+        let policies = policies.map(|(dir, at)| self.policy_texts(&dir, at));
         (
             Access {
                 roles,
@@ -52,7 +69,7 @@ impl<'t> Reader<'_, 't> {
         )
     }
 
-    fn roles(&mut self, table: &mut Table<'_, 't>, servers: &[Server]) -> Vec<Placed> {
+    pub(super) fn roles(&mut self, table: &mut Table<'_, 't>, servers: &[Server]) -> Vec<Placed> {
         let mut roles: Vec<Placed> = Vec::new();
         for item in table.list::<RoleForm>("roles", self.problems) {
             let at = item.at(&["name"]);
@@ -179,12 +196,7 @@ impl<'t> Reader<'_, 't> {
 
     fn policies(&mut self, table: &mut Table<'_, 't>) -> Option<(PathBuf, usize)> {
         let item: Item<'_, '_, PathBuf> = table.take("policies", self.problems)?;
-        let dir = self
-            .settings
-            .organisation
-            .parent()
-            .map(|dir| dir.join(&item.value))
-            .unwrap_or(item.value.clone());
+        let dir = self.beside(&item.value);
         if dir.is_dir() {
             return Some((dir, item.at(&[])));
         }
@@ -197,11 +209,36 @@ impl<'t> Reader<'_, 't> {
         None
     }
 
-    fn engine(
+    /// The texts of the `.cedar` files of a directory.
+    fn policy_texts(&mut self, dir: &std::path::Path, at: usize) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let read = std::fs::read_dir(dir).and_then(|entries| {
+            for entry in entries {
+                let path = entry?.path();
+                let is_cedar = path.extension().is_some_and(|ending| ending == "cedar");
+                let Some(name) = path.file_name().filter(|_| is_cedar) else {
+                    continue;
+                };
+                let name = name.to_string_lossy().into_owned();
+                texts.insert(name, std::fs::read_to_string(&path)?);
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            let what = format!(
+                "the policies in `{}` cannot be read: {error}",
+                dir.display()
+            );
+            self.problems.add(at, what, "make them readable");
+        }
+        texts
+    }
+
+    pub(super) fn engine(
         &mut self,
         tenant: &TenantId,
         roles: &[Placed],
-        grants: &[Grant],
+        given: Given<'_>,
         policies: Option<&(PathBuf, usize)>,
         servers: &[Server],
     ) -> Option<CedarEngine> {
@@ -215,9 +252,10 @@ impl<'t> Reader<'_, 't> {
         let mut builder = CedarEngine::builder()
             .tenant(tenant.clone())
             .version(self.version)
-            .roles(roles.iter().map(|placed| placed.role.clone()))
+            .roles(roles.iter().map(|placed| placed.role.clone()));
+        builder = match given {
             // Grants of roles that there are not were noted.
-            .grants(
+            Given::File(grants) => builder.grants(
                 grants
                     .iter()
                     .filter(|grant| {
@@ -225,7 +263,13 @@ impl<'t> Reader<'_, 't> {
                         names.contains(role) || BuiltInRole::named(role).is_some()
                     })
                     .cloned(),
-            );
+            ),
+            Given::Directory(grants, files) => files
+                .iter()
+                .fold(builder.shared_grants(grants), |builder, (name, text)| {
+                    builder.policies(name, text)
+                }),
+        };
         for server in servers {
             for (tools, facts) in &server.tools {
                 builder = builder.vouch(server.name.clone(), tools.clone(), facts.clone());

@@ -6,6 +6,7 @@ use gatewright_core::{
     AuditClass, CredentialMode, ScopeRule, UnknownMethods,
     access::{AdminPermission, Permission},
 };
+use gatewright_directory::model::{Part, ScimAttribute};
 use gatewright_upstream::EraSetting;
 use serde::Deserialize;
 
@@ -23,12 +24,19 @@ pub(super) struct IssuerForm {
     pub(super) roles_claim: Option<String>,
     pub(super) name_claim: Option<String>,
     pub(super) client_claim: Option<String>,
+    // What the directory decides on; that it can be read is all that is asked of it here.
+    #[serde(rename = "scim_attribute")]
+    pub(super) _scim_attribute: Option<ScimAttribute>,
+    #[serde(default, rename = "email_domains")]
+    pub(super) _email_domains: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerForm {
     pub(super) name: String,
+    #[serde(default)]
+    pub(super) disabled: bool,
     pub(super) url: Option<String>,
     pub(super) command: Option<PathBuf>,
     pub(super) args: Option<Vec<String>>,
@@ -115,6 +123,7 @@ pub(super) struct TimeoutsForm {
 pub(super) struct UserForm {
     pub(super) id: String,
     pub(super) issuer: Option<String>,
+    pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) disabled: bool,
 }
@@ -126,8 +135,35 @@ pub(super) struct AgentForm {
     pub(super) issuer: Option<String>,
     pub(super) name: Option<String>,
     pub(super) owner: Option<String>,
+    /// Of the owner, where it is not the agent's.
+    pub(super) owner_issuer: Option<String>,
+    pub(super) purpose: Option<String>,
+    pub(super) expires: Option<toml::Value>,
     #[serde(default)]
     pub(super) disabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupForm {
+    pub(super) name: String,
+    /// Of the people and agents in it.
+    pub(super) issuer: Option<String>,
+    #[serde(default)]
+    pub(super) users: Vec<String>,
+    #[serde(default)]
+    pub(super) agents: Vec<String>,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BundleForm {
+    pub(super) name: String,
+    pub(super) title: Option<String>,
+    #[serde(default)]
+    pub(super) parts: Vec<Part>,
 }
 
 #[derive(Deserialize)]

@@ -44,7 +44,7 @@ impl<'t> Reader<'_, 't> {
             };
             let over = match &item.value.over {
                 None => None,
-                Some(_) => match self.over(&item, issuers, servers) {
+                Some(_) => match self.over(&item, servers) {
                     Some(over) => Some(over),
                     // Noted; without it the grant would be wider than it was meant.
                     None => continue,
@@ -61,7 +61,7 @@ impl<'t> Reader<'_, 't> {
                     fix,
                 );
             }
-            let expires = self.expires(&item);
+            let expires = self.expires(&item, item.value.expires.as_ref());
             let GrantForm { role, reason, .. } = item.value;
             grants.push(Grant {
                 role,
@@ -74,12 +74,7 @@ impl<'t> Reader<'_, 't> {
         grants
     }
 
-    fn over(
-        &mut self,
-        item: &Item<'_, 't, GrantForm>,
-        issuers: &[Issuer],
-        servers: &[Server],
-    ) -> Option<Scope> {
+    fn over(&mut self, item: &Item<'_, 't, GrantForm>, servers: &[Server]) -> Option<Scope> {
         let form = item.value.over.as_ref()?;
         match (&form.server, &form.group) {
             (Some(server), None) => {
@@ -95,8 +90,8 @@ impl<'t> Reader<'_, 't> {
                 }
             }
             (None, Some(group)) => {
-                let issuer = self.issuer_of(item, item.value.issuer.as_deref(), issuers)?;
-                Some(Scope::Group(Group::new(&issuer, group)))
+                // Who is in the groups of tokens is for their issuers to say, and for no administrator here.
+                Some(Scope::Group(Group::new(Group::DIRECTORY, group)))
             }
             _ => {
                 let fix =
@@ -133,10 +128,14 @@ impl<'t> Reader<'_, 't> {
                 .add(item.at(&[key]), format!("`{key}` is empty"), fix);
             return None;
         }
+        if key == "group" && form.issuer.as_deref() == Some(Group::DIRECTORY) {
+            return Some(Grantee::Group(Group::new(Group::DIRECTORY, name)));
+        }
         let issuer = self.issuer_of(item, form.issuer.as_deref(), issuers)?;
         if key == "group" && issuer == Subject::LOCAL {
             let what = "who is known by API keys is in no group";
-            let fix = "grant it to each `agent` or `user`, or name an issuer of tokens";
+            let fix = "grant it to each `agent` or `user`, name an issuer of tokens, or write `issuer = \"directory\"` for a group of the \
+                directory";
             self.problems.add(item.at(&[key]), what, fix);
             return None;
         }
@@ -147,8 +146,13 @@ impl<'t> Reader<'_, 't> {
         })
     }
 
-    fn expires(&mut self, item: &Item<'_, 't, GrantForm>) -> Option<Timestamp> {
-        let text = match item.value.expires.as_ref()? {
+    /// A moment under the key `expires`.
+    pub(super) fn expires<T>(
+        &mut self,
+        item: &Item<'_, 't, T>,
+        given: Option<&toml::Value>,
+    ) -> Option<Timestamp> {
+        let text = match given? {
             toml::Value::Datetime(moment) => moment.to_string(),
             toml::Value::String(text) => text.clone(),
             other => other.type_str().to_owned(),

@@ -1,7 +1,7 @@
 //! Reads how a server is reached: over HTTP, or as a process.
 
 use std::{
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
     time::Duration,
 };
 
@@ -184,12 +184,6 @@ impl<'t> Reader<'_, 't> {
             program = program.with_grace(Duration::from_millis(grace));
         }
         program
-    }
-
-    /// A path of the file, which is relative to it.
-    fn beside(&self, path: &Path) -> PathBuf {
-        let file = &self.settings.organisation;
-        file.parent().unwrap_or(Path::new("")).join(path)
     }
 }
 

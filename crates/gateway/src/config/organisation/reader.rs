@@ -1,16 +1,13 @@
 //! Reads the parts of a tenant and holds them against each other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gatewright_core::{SnapshotVersion, Subject, TenantId};
 use gatewright_egress::{Class, Egress, Forbidden};
 use gatewright_jose::Algorithm;
 use url::Url;
 
-use super::{
-    Agent, Issuer, Organisation, Tenant, User,
-    forms::{AgentForm, IssuerForm, UserForm},
-};
+use super::{Issuer, Organisation, Tenant, forms::IssuerForm};
 use crate::config::{
     Settings,
     document::{Item, Problems, Table},
@@ -19,6 +16,8 @@ use crate::config::{
 
 pub(super) struct Reader<'a, 't> {
     pub(super) settings: &'a Settings,
+    /// What is read; paths in it are relative to it.
+    pub(super) file: &'a Path,
     pub(super) version: SnapshotVersion,
     pub(super) problems: &'a mut Problems<'t>,
     egress: Egress,
@@ -27,11 +26,13 @@ pub(super) struct Reader<'a, 't> {
 impl<'a, 't> Reader<'a, 't> {
     pub(super) fn new(
         settings: &'a Settings,
+        file: &'a Path,
         version: u64,
         problems: &'a mut Problems<'t>,
     ) -> Self {
         Self {
             settings,
+            file,
             version: SnapshotVersion(version),
             problems,
             egress: settings.egress(),
@@ -42,6 +43,7 @@ impl<'a, 't> Reader<'a, 't> {
         let mut organisation = Organisation {
             tenants: Vec::new(),
             engines: Vec::new(),
+            wanted: Default::default(),
         };
         let others = root.tables("tenants", self.problems);
         self.tenant(TenantId::default(), root, &mut organisation);
@@ -76,29 +78,34 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     fn tenant(&mut self, id: TenantId, mut table: Table<'_, 't>, organisation: &mut Organisation) {
-        let people_keys: Option<Item<'_, '_, bool>> =
-            table.take("api_keys_for_people", self.problems);
+        let mut wanted = self.wanted_settings(&mut table);
         let issuers = self.issuers(&mut table);
         let servers = self.servers(&mut table);
-        let users = self.users(&mut table, &issuers);
-        let agents = self.agents(&mut table, &issuers);
+        self.wanted_documents(&mut table, &mut wanted);
+        self.people(&mut table, &issuers, &mut wanted);
         let (access, engine) = self.access(&id, &mut table, &issuers, &servers);
         table.end(self.problems);
+        wanted.grants = access.grants.iter().map(super::wanted::grant).collect();
+        wanted.roles.clone_from(&access.roles);
+        wanted.policies = access.policies;
         organisation.engines.extend(engine);
         organisation.tenants.push(Tenant {
-            id,
-            people_keys: people_keys.is_some_and(|item| item.value),
+            id: id.clone(),
+            people_keys: wanted.settings.api_keys_for_people,
             issuers,
             servers,
-            users,
-            agents,
             roles: access.roles,
             grants: access.grants,
-            policies: access.policies,
         });
+        organisation.wanted.tenants.insert(id, wanted);
     }
 
-    fn issuers(&mut self, table: &mut Table<'_, 't>) -> Vec<Issuer> {
+    /// A path of the file, which is relative to it.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    pub(super) fn issuers(&mut self, table: &mut Table<'_, 't>) -> Vec<Issuer> {
         let mut issuers: Vec<Issuer> = Vec::new();
         for item in table.list::<IssuerForm>("issuers", self.problems) {
             let at = item.at(&["issuer"]);
@@ -168,50 +175,7 @@ impl<'a, 't> Reader<'a, 't> {
         issuers
     }
 
-    fn users(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<User> {
-        let mut users: Vec<User> = Vec::new();
-        for item in table.list::<UserForm>("users", self.problems) {
-            let (id, issuer) = (item.value.id.as_str(), item.value.issuer.as_deref());
-            let Some(subject) = self.subject(&item, id, issuer, issuers) else {
-                continue;
-            };
-            if users.iter().any(|other| other.subject == subject) {
-                let what = format!("there is a user `{id}` of this issuer already");
-                self.problems
-                    .add(item.at(&["id"]), what, "name each user once");
-            }
-            users.push(User {
-                subject,
-                disabled: item.value.disabled,
-            });
-        }
-        users
-    }
-
-    fn agents(&mut self, table: &mut Table<'_, 't>, issuers: &[Issuer]) -> Vec<Agent> {
-        let mut agents: Vec<Agent> = Vec::new();
-        for item in table.list::<AgentForm>("agents", self.problems) {
-            let (id, issuer) = (item.value.id.as_str(), item.value.issuer.as_deref());
-            let Some(subject) = self.subject(&item, id, issuer, issuers) else {
-                continue;
-            };
-            if agents.iter().any(|other| other.subject == subject) {
-                let what = format!("there is an agent `{id}` of this issuer already");
-                self.problems
-                    .add(item.at(&["id"]), what, "name each agent once");
-            }
-            let form = item.value;
-            agents.push(Agent {
-                subject,
-                name: form.name,
-                owner: form.owner,
-                disabled: form.disabled,
-            });
-        }
-        agents
-    }
-
-    fn subject<T>(
+    pub(super) fn subject<T>(
         &mut self,
         item: &Item<'_, 't, T>,
         id: &str,

@@ -53,6 +53,7 @@ impl<'t> Reader<'_, 't> {
             };
             servers.push(Server {
                 name,
+                disabled: form.disabled,
                 reach,
                 credential,
                 era: form.era.into(),

@@ -35,9 +35,7 @@ impl<'t> Reader<'_, 't> {
             .path(&mut root, "data_dir")
             .map_or_else(|| self.beside("data"), |(path, _)| path);
         let key_dir = self.key_dir(&mut root, &data_dir);
-        let organisation = self
-            .path(&mut root, "organisation")
-            .map_or_else(|| self.beside("org.toml"), |(path, _)| path);
+        self.no_organisation(&mut root);
         let allowed_hosts = self.hosts(&mut root);
         let allowed_origins = self.origins(&mut root);
         let logging = self.logging(&mut root);
@@ -53,7 +51,6 @@ impl<'t> Reader<'_, 't> {
             tls,
             data_dir,
             key_dir,
-            organisation,
             development,
             allowed_hosts,
             allowed_origins,
@@ -64,6 +61,19 @@ impl<'t> Reader<'_, 't> {
             server_limits,
             outbound,
         })
+    }
+
+    /// Who and what there is, is in the database; earlier versions read it from a file at each start.
+    fn no_organisation(&mut self, root: &mut Table<'_, 't>) {
+        let item: Option<Item<'_, '_, PathBuf>> = root.take("organisation", self.problems);
+        if let Some(item) = item {
+            let what = "the organisation is in the database, and `serve` reads no file of it";
+            let fix = format!(
+                "remove `organisation` here, and run `gatewright apply -f {}` while the gateway runs",
+                item.value.display()
+            );
+            self.problems.add(item.at(&[]), what, fix);
+        }
     }
 
     fn public_url(

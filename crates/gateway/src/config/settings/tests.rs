@@ -29,7 +29,6 @@ fn one_line_is_enough_and_paths_are_relative_to_the_file() {
     assert_eq!(settings.metrics, None);
     assert_eq!(settings.data_dir, Path::new("/etc/gatewright/data"));
     assert_eq!(settings.key_dir, Path::new("/etc/gatewright/data-keys"));
-    assert_eq!(settings.organisation, Path::new("/etc/gatewright/org.toml"));
     assert_eq!(settings.limits, Limits::default());
     assert!(!settings.development);
 }
@@ -40,7 +39,6 @@ fn everything_that_is_set_is_taken() {
         "public_url = 'https://mcp.example.com:8443/'
 data_dir = '/var/lib/gatewright'
 key_dir = '../keys'
-organisation = 'acme.toml'
 allowed_hosts = ['MCP.internal', 'mcp.internal:8443']
 allowed_origins = ['https://app.example.com']
 [listen]
@@ -65,10 +63,6 @@ allow = ['10.0.0.0/8', 'fd00::/8']
     assert_eq!(settings.public, "[::]:8443".parse().unwrap());
     assert_eq!(settings.data_dir, Path::new("/var/lib/gatewright"));
     assert_eq!(settings.key_dir, Path::new("/etc/gatewright/../keys"));
-    assert_eq!(
-        settings.organisation,
-        Path::new("/etc/gatewright/acme.toml")
-    );
     assert_eq!(
         settings.allowed_hosts,
         ["mcp.internal", "mcp.internal:8443"]

@@ -224,7 +224,22 @@ async fn an_identity_or_a_key_gives_what_its_owner_holds() {
         ),
         to_user(BuiltInRole::ADMINISTRATOR, "root"),
     ]);
+    let account = |name: &str| Grantee::Account(format!("user/{name}").into());
+    engine
+        .grants()
+        .set(&account("carol"), [grant("wide", account("carol"))])
+        .unwrap();
     for verb in [AdminVerb::IdentitiesWrite, AdminVerb::KeysWrite] {
+        for (whose, fits) in [("carol", false), ("dave", true)] {
+            let action = AdminAction::new(TenantId::default(), verb, "user", whose)
+                .concerning(over_group("staff"))
+                .giving(Given::Holdings(account(whose)));
+            assert_eq!(
+                may(&engine, &ann().await, &action).await,
+                fits,
+                "{verb} account {whose}"
+            );
+        }
         for (whose, fits) in [("carol", false), ("root", false), ("dave", true)] {
             let action = AdminAction::new(TenantId::default(), verb, "user", whose)
                 .concerning(over_group("staff"))

@@ -337,7 +337,7 @@ fn who(principal: &Principal) -> Identity {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn nobody_comes_to_more_than_they_had(

@@ -20,7 +20,9 @@ pub(super) fn record(version: u64, envelope: &[u8]) -> SealedRecord {
     }
 }
 
-pub(super) async fn a_record_is_found_in_its_place_only(database: &impl Database) {
+pub(super) async fn a_record_is_found_in_its_place_only(
+    database: &impl Database<Store: SealedRecords>,
+) {
     let store = database.open().await;
     let ann = key(user("ann"), "wiki");
     let sealed = record(1, b"sealed");
@@ -43,7 +45,9 @@ pub(super) async fn a_record_is_found_in_its_place_only(database: &impl Database
     assert!(store.read(&tenant("acme"), &ann).await.unwrap().is_some());
 }
 
-pub(super) async fn a_lower_version_replaces_nothing(database: &impl Database) {
+pub(super) async fn a_lower_version_replaces_nothing(
+    database: &impl Database<Store: SealedRecords>,
+) {
     let store = database.open().await;
     let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
     assert!(store.write(&acme, &ann, &record(5, b"5")).await.unwrap());
@@ -58,7 +62,7 @@ pub(super) async fn a_lower_version_replaces_nothing(database: &impl Database) {
     assert_eq!(found, record(6, b"6"));
 }
 
-pub(super) async fn versions_are_given_out_once(database: &impl Database) {
+pub(super) async fn versions_are_given_out_once(database: &impl Database<Store: SealedRecords>) {
     let store = database.open().await;
     let tasks: Vec<_> = (0..40)
         .map(|_| {
@@ -77,7 +81,9 @@ pub(super) async fn versions_are_given_out_once(database: &impl Database) {
     assert_eq!(again.next_version(&tenant("acme")).await.unwrap(), 41);
 }
 
-pub(super) async fn an_envelope_is_replaced_under_its_version_only(database: &impl Database) {
+pub(super) async fn an_envelope_is_replaced_under_its_version_only(
+    database: &impl Database<Store: SealedRecords>,
+) {
     let store = database.open().await;
     let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
     let ben = key(user("ben"), "wiki");
@@ -99,7 +105,7 @@ pub(super) async fn an_envelope_is_replaced_under_its_version_only(database: &im
 }
 
 pub(super) async fn a_removed_record_is_gone_and_its_version_does_not_come_back(
-    database: &impl Database,
+    database: &impl Database<Store: SealedRecords>,
 ) {
     let store = database.open().await;
     let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
@@ -114,7 +120,7 @@ pub(super) async fn a_removed_record_is_gone_and_its_version_does_not_come_back(
     assert!(store.next_version(&acme).await.unwrap() > first);
 }
 
-pub(super) async fn a_tenant_is_read_in_pages(database: &impl Database) {
+pub(super) async fn a_tenant_is_read_in_pages(database: &impl Database<Store: SealedRecords>) {
     let store = database.open().await;
     let acme = tenant("acme");
     let mut all = Vec::new();
@@ -150,7 +156,9 @@ pub(super) async fn a_tenant_is_read_in_pages(database: &impl Database) {
     assert_eq!(sorted(found), all);
 }
 
-pub(super) async fn what_was_acknowledged_is_there_after_reopening(database: &impl Database) {
+pub(super) async fn what_was_acknowledged_is_there_after_reopening(
+    database: &impl Database<Store: SealedRecords>,
+) {
     let (acme, ann) = (tenant("acme"), key(user("ann"), "wiki"));
     let store = database.open().await;
     store.write(&acme, &ann, &record(1, b"a")).await.unwrap();
@@ -161,7 +169,9 @@ pub(super) async fn what_was_acknowledged_is_there_after_reopening(database: &im
     drop(store);
 }
 
-pub(super) async fn any_subject_and_any_bytes_come_back_as_they_were(database: &impl Database) {
+pub(super) async fn any_subject_and_any_bytes_come_back_as_they_were(
+    database: &impl Database<Store: SealedRecords>,
+) {
     let store = database.open().await;
     let acme = tenant("acme");
     let long = "x".repeat(5000);
