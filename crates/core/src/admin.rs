@@ -42,7 +42,8 @@ pub enum Given {
     /// A role.
     Grant(Grant),
     /// Everything that is granted to this grantee: by joining a group, by becoming an identity of a user, by getting a
-    /// key that speaks for an agent. Of nested groups each is one.
+    /// key that speaks for an agent. Of nested groups each is one; so are an account, each of its identities, and each
+    /// group that it is in.
     Holdings(Grantee),
     /// What a role newly has, by all who hold it. It is the role as it is about to be.
     Role(Role),

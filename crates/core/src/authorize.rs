@@ -1,16 +1,14 @@
 use std::{
     convert::Infallible,
-    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use gatewright_wire::ItemKind;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{AdminAction, Call, CallBody, Principal, Route, SubscriptionsError};
+use crate::{Call, CallBody, PolicyEngine, Principal, SubscriptionsError};
 
 /// The version of the snapshot (policies, roles, grants) that a decision was made on; 0 where there is only one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -105,89 +103,6 @@ impl Decision {
         Self::Deny {
             policies: Arc::default(),
             reason: reason.to_owned(),
-            snapshot: SnapshotVersion::default(),
-        }
-    }
-}
-
-/// Which items of a list a principal may know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visible {
-    /// One answer per name that was asked about, in order.
-    pub shown: Vec<bool>,
-    /// What was asked.
-    pub snapshot: SnapshotVersion,
-}
-
-/// Decides on calls and on what may be seen. Implemented by closures through [`engine_fn`].
-///
-/// Both halves of a permission are asked here: allowed = see ∧ call (invariant 4), so an engine that allows a
-/// call must also show its target. An engine that cannot decide denies.
-pub trait PolicyEngine: Send + Sync + 'static {
-    /// May this principal make this very call? Also asked about messages that servers send to clients
-    /// ([`Call::from_server`]): then, whether the server may send them to this principal.
-    fn decide(&self, principal: &Principal, call: &Call) -> impl Future<Output = Decision> + Send;
-
-    /// Which of the named tools, prompts, resources or templates of the route's server may the principal know of?
-    fn visible(
-        &self,
-        principal: &Principal,
-        route: &Route,
-        kind: ItemKind,
-        names: &[&str],
-    ) -> impl Future<Output = Visible> + Send;
-
-    /// May this principal do this to the organisation? An engine that knows nothing of administrators denies it.
-    fn decide_admin(
-        &self,
-        principal: &Principal,
-        action: &AdminAction,
-    ) -> impl Future<Output = Decision> + Send {
-        let denied = Decision::deny(&format!(
-            "the engine knows nothing of administrators: {} by {}",
-            action.verb,
-            principal.key()
-        ));
-        std::future::ready(denied)
-    }
-}
-
-/// A closure as a [`PolicyEngine`]; it shows an item when it allows the call that uses it without arguments.
-pub fn engine_fn<F>(decide: F) -> EngineFn<F>
-where
-    F: Fn(&Principal, &Call) -> Decision + Send + Sync + 'static,
-{
-    EngineFn(decide)
-}
-
-/// See [`engine_fn`].
-#[derive(Clone, Copy, Debug)]
-pub struct EngineFn<F>(F);
-
-impl<F> PolicyEngine for EngineFn<F>
-where
-    F: Fn(&Principal, &Call) -> Decision + Send + Sync + 'static,
-{
-    async fn decide(&self, principal: &Principal, call: &Call) -> Decision {
-        (self.0)(principal, call)
-    }
-
-    async fn visible(
-        &self,
-        principal: &Principal,
-        route: &Route,
-        kind: ItemKind,
-        names: &[&str],
-    ) -> Visible {
-        let shown = names
-            .iter()
-            .map(|name| match Call::using(route, kind, name) {
-                Ok(call) => matches!((self.0)(principal, &call), Decision::Allow { .. }),
-                Err(_) => false,
-            })
-            .collect();
-        Visible {
-            shown,
             snapshot: SnapshotVersion::default(),
         }
     }
@@ -406,8 +321,13 @@ fn scopes_of(call: &Call) -> Result<Vec<&str>, SubscriptionsError> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use gatewright_wire::ItemKind;
+
     use super::*;
-    use crate::{AdminVerb, Identity, Party, ScopeRule, Subject, TenantId, access::Pattern};
+    use crate::{
+        AdminAction, AdminVerb, Identity, Party, Route, ScopeRule, Subject, TenantId,
+        access::Pattern, engine_fn,
+    };
 
     fn route(server: &str) -> Route {
         Route::single(server, "https://a/mcp")

@@ -49,6 +49,7 @@ mod change;
 mod clock;
 mod credential;
 mod draft;
+mod engine;
 mod ids;
 mod principal;
 mod route;
@@ -65,8 +66,8 @@ pub use authenticate::{
     AuthenticateError, Fault, Outcome, Rejection, Resolver, ResolverFn, authenticate, resolver_fn,
 };
 pub use authorize::{
-    AuthorizeError, Challenge, Decision, Denial, EngineFn, Obligation, Permit, Permitted,
-    PolicyEngine, SnapshotVersion, Visible, authorize, engine_fn,
+    AuthorizeError, Challenge, Decision, Denial, Obligation, Permit, Permitted, SnapshotVersion,
+    authorize,
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
 pub use change::{Actor, Change, Difference, RecordError, Recorder, Stage};
@@ -76,6 +77,7 @@ pub use credential::{
     UpstreamAuth,
 };
 pub use draft::{Draft, DraftDecision, DraftFields, DraftRefusal, Effect, TraceContext};
+pub use engine::{EngineFn, PolicyEngine, Visible, engine_fn};
 /// Strict reading of JSON, for crates that decide on other documents than MCP messages (tokens, key sets): they
 /// have no edge to the codec, and there is one place that refuses duplicate member names (invariant 14).
 pub use gatewright_wire::{JsonError, Limits as JsonLimits, json};

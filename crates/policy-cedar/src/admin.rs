@@ -37,12 +37,17 @@ pub(crate) const ANY: &str = "any";
 /// What ids of policies begin with that every tenant has.
 pub(crate) const RESERVED: &str = "builtin:";
 
+/// It is the same of every tenant, and reading it costs more than an engine without policies does.
+static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
+    Schema::from_cedarschema_str(&ADMIN_SCHEMA)
+        .map(|(schema, _)| schema)
+        .map_err(|error| error.to_string())
+});
+
 pub(crate) fn schema() -> Result<Schema, BuildEngineError> {
-    let (schema, _) =
-        Schema::from_cedarschema_str(&ADMIN_SCHEMA).map_err(|error| BuildEngineError::Schema {
-            reason: error.to_string(),
-        })?;
-    Ok(schema)
+    SCHEMA
+        .clone()
+        .map_err(|reason| BuildEngineError::Schema { reason })
 }
 
 /// What holds in every tenant, as a file.
@@ -124,9 +129,16 @@ impl AdminPolicies {
 
     /// How many are the tenant's own, written by hand.
     pub(crate) fn len(&self) -> usize {
-        let own = self.written.iter();
-        own.filter(|source| !source.reported.starts_with(RESERVED))
-            .count()
+        self.written().count()
+    }
+
+    /// The tenant's own policies that are written by hand, with the names that they are reported by.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&Policy, &Arc<str>)> {
+        let own = self
+            .written
+            .iter()
+            .filter(|source| !source.reported.starts_with(RESERVED));
+        own.map(|source| (&source.policy, &source.reported))
     }
 
     fn reported(&self, id: &PolicyId) -> Arc<str> {

@@ -8,7 +8,7 @@ use std::{
 use cedar_policy::{Authorizer, PolicyId};
 use gatewright_core::{
     Clock, ServerName, SnapshotVersion, SystemClock, TenantId,
-    access::{Grant, Pattern, Role},
+    access::{BuiltInRole, Grant, Pattern, Role},
 };
 
 use crate::{
@@ -135,7 +135,7 @@ impl CedarEngineBuilder {
     pub fn build(self) -> Result<CedarEngine, BuildEngineError> {
         let roles = Roles::new(self.roles)?;
         let mut sources = Vec::new();
-        let mut of_administrators = HashMap::new();
+        let mut of_administrators: HashMap<Arc<str>, Vec<Source>> = HashMap::new();
         for role in roles.iter() {
             sources.extend(compile::role(role)?);
             of_administrators.insert(role.name.as_str().into(), admin::role(role)?);
@@ -151,7 +151,6 @@ impl CedarEngineBuilder {
             written.read(file)?;
         }
         let mentions = written.mentions()?;
-        written.read_built_in()?;
         sources.append(&mut written.calls);
 
         let paths: BTreeSet<&str> = sources.iter().flat_map(argument_paths).collect();
@@ -167,10 +166,15 @@ impl CedarEngineBuilder {
         warnings.extend(unknown);
 
         let admin_schema = admin::schema()?;
-        let of_roles = of_administrators.values().flatten();
-        let administrators: Vec<Source> = of_roles.chain(&written.admin).cloned().collect();
+        // What every tenant has is the same each time: a test holds it against the schema.
+        let own = of_administrators
+            .iter()
+            .filter(|(name, _)| BuiltInRole::named(name).is_none())
+            .flat_map(|(_, of_role)| of_role);
+        let administrators: Vec<Source> = own.chain(&written.admin).cloned().collect();
         let more = files::validate(admin_schema.clone(), &administrators, &written.places)?;
         warnings.extend(more);
+        written.read_built_in()?;
         let admin = AdminPolicies::new(admin_schema, of_administrators, written.admin, mentions)?;
         Ok(CedarEngine {
             tenant: self.tenant,

@@ -21,7 +21,10 @@ use gatewright_policy::Half;
 use gatewright_wire::ItemKind;
 
 use self::explain::half;
-pub(crate) use self::moment::Moment;
+pub(crate) use self::{
+    explain::{held_role, moment, through},
+    moment::Moment,
+};
 use crate::{
     BuildEngineError, CedarEngineBuilder, Grants, Limited, ToolFacts,
     admin::AdminPolicies,

@@ -206,6 +206,14 @@ impl Index {
         }
     }
 
+    /// The policies that no role made, with the names that they are reported by.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&Policy, &Arc<str>)> {
+        let all = self.entries.iter();
+        let named =
+            all.filter_map(|entry| Some((&entry.policy, self.reported.get(entry.policy.id())?)));
+        named.filter(|(_, reported)| !reported.starts_with("role:"))
+    }
+
     /// The name that a policy is reported by.
     pub(crate) fn reported(&self, id: &PolicyId) -> Arc<str> {
         self.reported
@@ -229,7 +237,7 @@ impl Index {
 }
 
 /// The actions that a policy's scope stands for; `None` is any.
-fn actions(constraint: &ActionConstraint) -> Vec<Option<Action>> {
+pub(crate) fn actions(constraint: &ActionConstraint) -> Vec<Option<Action>> {
     let named = |uid: &EntityUid| {
         Action::named(uid.id().unescaped())
             .into_iter()

@@ -67,6 +67,11 @@
 //! become the obligation [`CREDENTIAL`](gatewright_core::Obligation::CREDENTIAL), one for each mode: a permission's
 //! `credential`, or the annotation of a policy, as `@credential("per-user")`.
 //!
+//! **Decides on administrators** (`decide_admin`) in a name space of its own, [`ADMIN_SCHEMA`]: no policy on calls permits an
+//! administrator anything. Nobody can give away more than they hold: see [`CedarEngine::may_grant`].
+//!
+//! **Grants** ([`Grants`]) change without another engine, at the cost of what changed.
+//!
 //! **Denies** without a matching permission, where any policy forbids, where a policy fails to evaluate, where
 //! the principal or the call is of another tenant, and where members of the arguments that a policy names could be
 //! read in two ways. Numbers other than plain integers of 64 bits compare with nothing. A URI of a resource that
@@ -90,6 +95,7 @@ mod grants;
 mod index;
 mod limited;
 mod names;
+mod review;
 mod roles;
 mod schema;
 mod tenants;

@@ -2,7 +2,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use gatewright_core::{
-    AdminAction, Call, Decision, PolicyEngine, Principal, Route, TenantId, Visible,
+    AdminAction, Call, Decision, PolicyEngine, Principal, Route, SnapshotVersion, TenantId,
+    Visible,
     access::{Grant, Grantee},
 };
 use gatewright_policy::{Explain, Explanation};
@@ -98,7 +99,9 @@ impl PolicyEngine for TenantEngines {
         match self.engine(principal.tenant()) {
             Some(engine) => engine.decide_admin(principal, action).await,
             // Somebody must be able to give a tenant its first policies.
-            None if is_operator(principal) && action.tenant == *principal.tenant() => operators(),
+            None if is_operator(principal) && action.tenant == *principal.tenant() => {
+                operators(SnapshotVersion::default())
+            }
             None => Decision::deny(NO_POLICIES),
         }
     }

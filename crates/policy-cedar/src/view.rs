@@ -1,7 +1,7 @@
 //! A principal as the policies see it, kept from one call to the next.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{
         Arc, OnceLock, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -153,6 +153,14 @@ impl View {
             self.generation.store(generation, Ordering::Release);
         }
         same
+    }
+
+    /// What it is in the scope of policies as: itself, its groups and its roles.
+    pub(crate) fn scopes(&self) -> HashSet<EntityUid> {
+        let grantees = self.grantees.iter().map(|(uid, _)| uid.clone());
+        let roles = self.held.iter().flat_map(|held| held.roles.iter());
+        let roles = roles.map(|role| names::uid(Kind::Role, role));
+        grantees.chain(roles).collect()
     }
 
     pub(crate) const fn kind(&self) -> Kind {

@@ -1,6 +1,7 @@
 use std::{fmt, future::Future};
 
 use gatewright_core::{Call, Decision, Principal};
+use serde::Serialize;
 
 /// How an engine comes to a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Half {
 }
 
 /// A role that somebody holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct HeldRole {
     /// Who holds it.
@@ -44,6 +45,14 @@ pub struct HeldRole {
     pub role: String,
     /// The user, agent or group that it was granted to.
     pub through: String,
+    /// The role that was granted, where it is another, which inherits from this one.
+    pub granted: Option<String>,
+    /// What is administered by it, where that is not everything.
+    pub over: Option<String>,
+    /// When the grant ends, if it does.
+    pub expires: Option<String>,
+    /// Why it was granted.
+    pub reason: Option<String>,
 }
 
 impl Explanation {
@@ -82,7 +91,36 @@ impl HeldRole {
             party,
             role,
             through,
+            granted: None,
+            over: None,
+            expires: None,
+            reason: None,
         }
+    }
+}
+
+/// For people to read; not stable.
+impl fmt::Display for HeldRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} holds `{}` through {}",
+            self.party, self.role, self.through
+        )?;
+        if let Some(granted) = &self.granted {
+            write!(f, " as `{granted}` inherits from it")?;
+        }
+        if let Some(over) = &self.over {
+            write!(f, " over {over}")?;
+        }
+        if let Some(expires) = &self.expires {
+            write!(f, " until {expires}")?;
+        }
+        if let Some(reason) = &self.reason {
+            // Somebody wrote it, and a terminal obeys what is in it.
+            write!(f, " ({})", reason.escape_debug())?;
+        }
+        Ok(())
     }
 }
 
@@ -118,11 +156,7 @@ impl fmt::Display for Explanation {
             }
         }
         for held in &self.roles {
-            writeln!(
-                f,
-                "  {} holds `{}` through {}",
-                held.party, held.role, held.through
-            )?;
+            writeln!(f, "  {held}")?;
         }
         Ok(())
     }

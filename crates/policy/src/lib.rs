@@ -69,6 +69,7 @@ mod layer;
 mod lines;
 mod refusal;
 mod reply;
+mod review;
 mod screen;
 mod service;
 mod stream;
@@ -78,4 +79,8 @@ mod tests;
 pub use explain::{Explain, Explanation, Half, HeldRole};
 pub use gatewright_core::PolicyEngine;
 pub use layer::PolicyLayer;
+pub use review::{
+    Abilities, Callers, Change, Changed, Changes, GranteeChange, HeldAdministration,
+    HeldPermission, PartyAbilities, PolicyChange, Review, WrittenPolicy,
+};
 pub use service::PolicyService;

@@ -134,6 +134,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_every_role_with_what_it_permits() {
+        let page = include_str!("../../../../docs/configuration.md");
+        for role in BUILT_IN {
+            let verbs: Vec<String> = role.verbs.iter().map(|verb| format!("`{verb}`")).collect();
+            let verbs = match role.name {
+                BuiltInRole::ADMINISTRATOR => "everything".to_owned(),
+                _ => verbs.join(", "),
+            };
+            let row = format!("| `{}` | {} | {verbs} |", role.name, role.description);
+            assert!(page.contains(&row), "docs/configuration.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn only_administrators_can_do_everything_or_give_anything() {
         for role in BUILT_IN {
             let may = |verb| role.verbs.contains(&verb);

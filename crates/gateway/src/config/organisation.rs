@@ -3,6 +3,7 @@
 mod access;
 mod credential;
 mod forms;
+mod grants;
 mod people;
 mod reach;
 mod reader;

@@ -2,7 +2,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cedar_policy::{Context, Entities, Entity, RestrictedExpression};
 use gatewright_core::{
-    AdminAction, Decision, Given, Method, Party, Principal, ServerName, Subject, TenantId,
+    AdminAction, AdminVerb, Decision, Given, Method, Party, Principal, ServerName, SnapshotVersion,
+    Subject, TenantId,
     access::{BuiltInRole, Grant, Pattern, Scope},
 };
 
@@ -44,7 +45,7 @@ impl CedarEngine {
             return self.deny("these are not the policies of this tenant");
         }
         if is_operator(principal) {
-            return operators();
+            return operators(self.version);
         }
         if action.verb.is_of_installation() && action.tenant != TenantId::default() {
             return self.deny("only the default tenant has administrators of the installation");
@@ -82,6 +83,20 @@ impl CedarEngine {
         }
         policies.sort();
         policies.dedup();
+        // Whatever else it is, a grant is made by who may make grants.
+        if action.verb != AdminVerb::GrantsWrite {
+            for given in &action.gives {
+                if let Given::Grant(grant) = given {
+                    let tenant = action.tenant.clone();
+                    let mut grant = AdminAction::grant(tenant, &action.id, grant.clone());
+                    grant.concerns.extend(action.concerns.iter().cloned());
+                    let decision = self.judge_admin(principal, &grant);
+                    if !matches!(decision, Decision::Allow { .. }) {
+                        return decision;
+                    }
+                }
+            }
+        }
         for view in &views {
             let giver = Giver::new(self, view, also, at);
             for given in &action.gives {
@@ -125,21 +140,20 @@ impl CedarEngine {
         let context = context(moment)
             .ok_or_else(|| failed("the context of the action cannot be made".to_owned()))?;
         // The schema is held against every request: a value of the wrong type must not reach a policy.
+        let asked = names::uid(Kind::AdminAction, action.verb.name());
         let request = cedar_policy::Request::new(
             view.uid.clone(),
-            names::uid(Kind::AdminAction, action.verb.name()),
+            asked.clone(),
             thing.uid(),
             context,
             Some(&self.admin.schema),
         )
         .map_err(|error| failed(error.to_string()))?;
-        let others = all.iter().filter(|other| other.uid != view.uid);
-        let more = [thing.clone()]
-            .into_iter()
-            .chain(others.map(|other| other.entity.clone()));
-        let entities = Entities::clone(&view.entities)
-            .add_entities(more, None)
-            .map_err(|error| failed(error.to_string()))?;
+        let parties = all.iter().map(|party| party.entity.clone());
+        let action_entity = self.admin.actions.get(&asked).cloned();
+        let entities = parties.chain([thing.clone()]).chain(action_entity);
+        let entities =
+            Entities::from_entities(entities, None).map_err(|error| failed(error.to_string()))?;
         let response = self
             .authorizer
             .is_authorized(&request, &view.policies, &entities);
@@ -222,8 +236,12 @@ pub(crate) fn is_operator(principal: &Principal) -> bool {
             .is_some_and(|user| is_by_itself(principal, user, Subject::OPERATOR))
 }
 
-pub(crate) fn operators() -> Decision {
-    Decision::allow([OPERATORS])
+pub(crate) fn operators(snapshot: SnapshotVersion) -> Decision {
+    Decision::Allow {
+        policies: [OPERATORS.into()].into(),
+        obligations: Vec::new(),
+        snapshot,
+    }
 }
 
 /// The built-in role that somebody has by what they are.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cedar_policy::{Entities, Entity, EntityUid, PolicySet, RestrictedExpression};
+use cedar_policy::{Entity, EntityUid, PolicySet, RestrictedExpression};
 use gatewright_core::access::Scope;
 
 use super::AdminPolicies;
@@ -15,8 +15,6 @@ pub(crate) struct AdminView {
     pub(super) uid: EntityUid,
     pub(super) entity: Entity,
     pub(super) policies: PolicySet,
-    /// The party and every action; the thing is added to a copy.
-    pub(super) entities: Entities,
 }
 
 impl AdminView {
@@ -63,10 +61,8 @@ impl AdminView {
         let sources = of_roles.flatten().chain(&policies.written);
         // INVARIANT: ids are unique (checked when the engine is built); if one were not, nothing would be permitted.
         let set = PolicySet::from_policies(sources.map(|source| source.policy.clone())).ok()?;
-        let actions = policies.actions.clone();
         Some(Self {
             uid,
-            entities: actions.add_entities([entity.clone()], None).ok()?,
             entity,
             policies: set,
         })

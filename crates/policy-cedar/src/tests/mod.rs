@@ -21,6 +21,7 @@ mod decisions;
 mod files;
 mod grants;
 mod parties;
+mod review;
 mod slices;
 
 const IDP: &str = "https://idp.example.com";

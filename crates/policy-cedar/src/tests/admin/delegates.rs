@@ -224,7 +224,22 @@ async fn an_identity_or_a_key_gives_what_its_owner_holds() {
         ),
         to_user(BuiltInRole::ADMINISTRATOR, "root"),
     ]);
+    let account = |name: &str| Grantee::Account(format!("user/{name}").into());
+    engine
+        .grants()
+        .set(&account("carol"), [grant("wide", account("carol"))])
+        .unwrap();
     for verb in [AdminVerb::IdentitiesWrite, AdminVerb::KeysWrite] {
+        for (whose, fits) in [("carol", false), ("dave", true)] {
+            let action = AdminAction::new(TenantId::default(), verb, "user", whose)
+                .concerning(over_group("staff"))
+                .giving(Given::Holdings(account(whose)));
+            assert_eq!(
+                may(&engine, &ann().await, &action).await,
+                fits,
+                "{verb} account {whose}"
+            );
+        }
         for (whose, fits) in [("carol", false), ("root", false), ("dave", true)] {
             let action = AdminAction::new(TenantId::default(), verb, "user", whose)
                 .concerning(over_group("staff"))
@@ -305,4 +320,33 @@ async fn who_changes_a_role_gives_its_new_parts() {
     let unknown = changed("clerk", json!({"inherits": ["nosuch"]}));
     assert!(!may(&engine, &root, &writes(unknown)).await);
     assert!(!may(&engine, &root, &writes(Role::new("policy-author"))).await);
+}
+
+/// Whatever an action is called, who makes a grant by it may make grants.
+#[tokio::test]
+async fn an_invitation_gives_no_role_without_the_right_to_grant() {
+    let host = |actions: &[&str]| with_admin("host", &json!([]), actions);
+    for (actions, fits) in [
+        (&["invitations.write"] as &[&str], false),
+        (&["grants.write"], false),
+        (&["invitations.write", "grants.write"], true),
+    ] {
+        let engine = builder()
+            .roles(roles().into_iter().chain([host(actions)]))
+            .grants([to_user("host", "ann"), to_user("clerk", "ann")])
+            .build()
+            .unwrap();
+        let invite = AdminAction::new(
+            TenantId::default(),
+            AdminVerb::InvitationsWrite,
+            "invitation",
+            "x",
+        )
+        .giving(Given::Grant(to_user("clerk", "eve")));
+        assert_eq!(
+            may(&engine, &ann().await, &invite).await,
+            fits,
+            "{actions:?}"
+        );
+    }
 }

@@ -342,6 +342,22 @@ async fn taking_a_grant_away_counts_at_once() {
     assert!(!may(&engine, &ann().await, &action(AdminVerb::MetadataRead)).await);
 }
 
+/// They are not held against it when an engine is built.
+#[test]
+fn what_every_tenant_has_fits_the_schema() {
+    let schema = crate::admin::schema().unwrap();
+    let mut sources: Vec<_> = gatewright_core::access::built_in_roles()
+        .flat_map(|role| crate::admin::role(&role).unwrap())
+        .collect();
+    for (source, _) in crate::files::parse(&crate::admin::built_in()).unwrap() {
+        assert_eq!(crate::admin::is_about(&source.policy), Ok(true));
+        assert!(source.reported.starts_with(crate::admin::RESERVED));
+        sources.push(source);
+    }
+    let warnings = crate::files::validate(schema, &sources, &Default::default()).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
 #[test]
 fn roles_that_permit_administrators_nothing_are_refused() {
     for actions in [json!([]), json!(["nosuch"]), json!(["users.*", "user.*"])] {
