@@ -192,7 +192,6 @@ impl Served {
         );
         let file = dir.path().join("gatewright.toml");
         fs::write(&file, settings).unwrap();
-        fs::write(dir.path().join("org.toml"), organisation(&idp, &server, "")).unwrap();
         let (process, lines) = started(serve(&file));
         let mut served = Self {
             process,
@@ -205,6 +204,7 @@ impl Served {
             dir,
         };
         served.is_up();
+        served.configure("");
         served
     }
 
@@ -246,9 +246,22 @@ impl Served {
         );
     }
 
+    /// The organisation with this besides.
     fn configure(&self, more: &str) {
-        let text = organisation(&self.idp, &self.server, more);
-        fs::write(self.dir.path().join("org.toml"), text).unwrap();
+        self.apply(&organisation(&self.idp, &self.server, more));
+    }
+
+    /// Makes the organisation as this text has it.
+    fn apply(&self, text: &str) {
+        let (status, out, error) = self.try_apply(text, &["--yes"]);
+        assert_eq!(status, 0, "{out}{error}");
+    }
+
+    fn try_apply(&self, text: &str, args: &[&str]) -> (i32, String, String) {
+        let (file, config) = (self.dir.path().join("org.toml"), self.config());
+        fs::write(&file, text).unwrap();
+        let own = ["apply", "--config", path(&config), "--file", path(&file)];
+        run(&[&own, args].concat())
     }
 
     fn request(&self, user: &str, method: &str, params: Value) -> http::Request<bytes::Bytes> {
@@ -307,7 +320,7 @@ impl Drop for Served {
 
 fn organisation(idp: &FakeIdp, server: &FakeServer, more: &str) -> String {
     format!(
-        "[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n[[servers]]\nname = 'tools'\nurl = '{}'\n{STAFF}{more}",
+        "create_people_on_sight = true\n[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n[[servers]]\nname = 'tools'\nurl = '{}'\n{STAFF}{more}",
         idp.issuer(),
         server.url()
     )
@@ -341,14 +354,12 @@ fn lines_of(process: &mut Child) -> mpsc::Receiver<Value> {
 }
 
 #[tokio::test]
-async fn sighup_takes_the_new_organisation_and_drops_no_call() {
+async fn a_file_that_is_applied_is_in_force_at_once_and_drops_no_call() {
     let served = Served::start(200).await;
     assert_eq!(served.echo("ann").await, 200);
     let (mut anns, mut bens) = (served.slow("ann").await, served.slow("ben").await);
 
     served.configure("[[users]]\nid = 'ann'\ndisabled = true\n");
-    served.signal("HUP");
-    served.says("read again");
     while let Some(Ok(_)) = anns.body_mut().frame().await {}
     assert_eq!(served.echo("ann").await, 401);
     assert_eq!(served.echo("ben").await, 200);
@@ -356,14 +367,66 @@ async fn sighup_takes_the_new_organisation_and_drops_no_call() {
     assert!(open.is_err(), "Ben's call goes on");
 
     // What is refused changes nothing, and is heard of.
-    served.configure("typo = 1");
-    served.signal("HUP");
-    let line = served.says("not taken over");
-    assert!(line["message"].as_str().unwrap().contains("org.toml:"));
+    let typo = organisation(&served.idp, &served.server, "typo = 1");
+    let (status, _, error) = served.try_apply(&typo, &["--yes"]);
+    assert_eq!(status, 1, "{error}");
+    assert!(error.contains("org.toml:"), "{error}");
     assert_eq!(served.echo("ann").await, 401);
     assert_eq!(served.echo("ben").await, 200);
     let open = tokio::time::timeout(Duration::from_millis(50), bens.body_mut().frame()).await;
     assert!(open.is_err(), "Ben's call still goes on");
+}
+
+#[tokio::test]
+async fn a_plan_says_what_a_file_comes_to_and_changes_nothing() {
+    let served = Served::start(200).await;
+    let same = organisation(&served.idp, &served.server, "");
+    let (status, out, _) = served.try_apply(&same, &["--check"]);
+    assert_eq!(
+        (status, out.as_str()),
+        (0, "the organisation is as the file has it\n")
+    );
+    let more = organisation(
+        &served.idp,
+        &served.server,
+        "[[users]]\nid = 'ann'\ndisabled = true\n",
+    );
+    let (status, out, error) = served.try_apply(&more, &["--check"]);
+    assert_eq!(status, 1, "{error}");
+    assert!(
+        out.contains("+ user ann") && out.contains("1 to make"),
+        "{out}"
+    );
+    // Nobody is asked where nobody can answer.
+    let (status, _, error) = served.try_apply(&more, &[]);
+    assert_eq!(status, 2);
+    assert!(error.contains("--yes"), "{error}");
+    assert_eq!(served.echo("ann").await, 200);
+    let less = same.replace("[[grants]]\nrole = 'staff'\ngroup = 'staff'\n", "");
+    let (_, out, _) = served.try_apply(&less, &["--check"]);
+    assert!(out.contains("- grant staff:claimed:staff@"), "{out}");
+    served.apply(&less);
+    let params = json!({"name": "echo", "arguments": {"text": "hello"}});
+    let answer = served
+        .client
+        .send(served.request("ann", "tools/call", params))
+        .await;
+    assert_eq!(message(&answer)["error"]["code"], 4403);
+}
+
+#[tokio::test]
+async fn sighup_reads_the_settings_again_and_what_is_wrong_changes_nothing() {
+    let served = Served::start(200).await;
+    served.signal("HUP");
+    served.says("read again");
+    let file = served.config();
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("organisation = 'org.toml'\n{before}")).unwrap();
+    served.signal("HUP");
+    let line = served.says("not taken over");
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("gatewright apply -f org.toml"), "{said}");
+    assert_eq!(served.echo("ann").await, 200);
     let (_, metrics) = served.health("/metrics").await;
     for line in [
         "gatewright_reloads_total{result=\"taken\"} 1",
@@ -464,7 +527,6 @@ fn commands_that_change_something_need_a_gateway_and_say_so() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("gatewright.toml");
     fs::write(&config, "public_url = 'https://gw.example'\n").unwrap();
-    fs::write(dir.path().join("org.toml"), "").unwrap();
     for args in [
         &["vault", "put", "wiki", "--shared"] as &[&str],
         &["vault", "put", "wiki", "--user", "ann"],
@@ -516,9 +578,7 @@ async fn the_commands_change_the_gateway_that_runs_and_no_secret_is_heard_of_aga
     let text = organisation(&served.idp, &served.server, "")
         .replace("[[servers]]\n", &format!("[[servers]]\n{credential}"))
         + "[[grants]]\nrole = 'staff'\nagent = 'bot'\n";
-    fs::write(served.dir.path().join("org.toml"), text).unwrap();
-    served.signal("HUP");
-    served.says("read again");
+    served.apply(&text);
     let config = served.config();
     let ask = |input: &str, args: &[&str]| {
         let args = [args, &["--config", path(&config)]].concat();
@@ -625,7 +685,6 @@ fn a_master_key_from_the_environment_must_be_there() {
     let settings = "public_url = 'https://gw.example'\nmaster_key_env = 'GATEWRIGHT_TEST_KEY'\n\
         [listen]\npublic = '127.0.0.1:0'\n";
     fs::write(&config, settings).unwrap();
-    fs::write(dir.path().join("org.toml"), "").unwrap();
     let serve = |value: Option<&str>| {
         let mut command = gatewright();
         command.args(["serve", "--config", path(&config)]);

@@ -107,7 +107,7 @@ pub(crate) fn grants(issuer: &str) -> Vec<Grant> {
 /// The text of `org.toml`.
 pub(crate) fn text(issuer: &str, upstream: SocketAddr, many: usize) -> String {
     let mut text = format!(
-        "[[issuers]]\nissuer = \"{issuer}\"\njwks_url = \"http://{upstream}/keys\"\nalgorithms = [\"ES256\"]\n\
+        "create_people_on_sight = true\n[[issuers]]\nissuer = \"{issuer}\"\njwks_url = \"http://{upstream}/keys\"\nalgorithms = [\"ES256\"]\n\
          groups_claim = \"groups\"\n"
     );
     let mut add = |part: std::fmt::Arguments<'_>| {
@@ -151,7 +151,7 @@ pub(crate) fn text(issuer: &str, upstream: SocketAddr, many: usize) -> String {
 /// The text of `gatewright.toml`.
 pub(crate) fn settings(public: SocketAddr) -> String {
     format!(
-        "public_url = \"http://{public}\"\ndata_dir = \"data\"\norganisation = \"org.toml\"\ndevelopment = true\n\n\
+        "public_url = \"http://{public}\"\ndata_dir = \"data\"\ndevelopment = true\n\n\
          [listen]\npublic = \"{public}\"\n\n[logging]\nlevel = \"warn\"\n\n[outbound]\nallow = [\"127.0.0.0/8\"]\n\n\
          [limits.principal]\nper_second = 0\ncalls = 100000\n\n[limits.server]\ncalls = 100000\n"
     )

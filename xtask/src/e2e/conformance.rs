@@ -194,7 +194,9 @@ fn login(peers: &Peers, issuer: &str, resource: &str, folder: &Path) -> Result<T
 fn organisation(issuer: &str, server: &Server, upstream: &str) -> String {
     let name = server.name;
     format!(
-        r#"[[issuers]]
+        r#"create_people_on_sight = true
+
+[[issuers]]
 issuer = "{issuer}"
 algorithms = ["RS256"]
 groups_claim = "groups"

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::peers::Peers;
 use super::process::{self, Running};
@@ -85,7 +85,24 @@ impl Gateway {
         command.arg("serve").arg("--config").arg(&self.config);
         let mut running = peers.start("gateway", &command, folder)?;
         running.wait_until_ready(self.metrics_port, "/readyz")?;
+        self.apply()?;
         Ok(running)
+    }
+
+    /// Makes the organisation as the file has it.
+    fn apply(&self) -> Result<()> {
+        let file = self.config.with_file_name("org.toml");
+        let mut apply = Command::new(&self.program);
+        apply.args(["apply", "--yes", "--config"]).arg(&self.config);
+        let applied = apply.arg("--file").arg(&file).output()?;
+        ensure!(
+            applied.status.success(),
+            "`{}` was not applied: {}{}",
+            file.display(),
+            String::from_utf8_lossy(&applied.stdout),
+            String::from_utf8_lossy(&applied.stderr)
+        );
+        Ok(())
     }
 
     /// A command of the program that reads the same configuration.
@@ -140,7 +157,6 @@ fn process_settings(public_port: u16, metrics_port: u16) -> String {
     format!(
         r#"data_dir = "data"
 public_url = "http://127.0.0.1:{public_port}"
-organisation = "org.toml"
 development = true
 
 [listen]
@@ -161,7 +177,7 @@ fn organisation(issuer: &str, reached: &BTreeMap<&str, String>) -> Result<String
     let mut text = String::new();
     write!(
         text,
-        "[[issuers]]\nissuer = \"{issuer}\"\nalgorithms = [\"RS256\"]\ngroups_claim = \"groups\"\n"
+        "create_people_on_sight = true\n\n[[issuers]]\nissuer = \"{issuer}\"\nalgorithms = [\"RS256\"]\ngroups_claim = \"groups\"\n"
     )?;
     for server in SERVERS {
         let reached = reached

@@ -16,8 +16,9 @@ const COOKIE: &str = "planted-cookie-6a";
 const BROKEN: &str = "planted-broken-79";
 const SAID: &str = "planted-said-88";
 
-/// A child that repeats its secret to its standard error, and then breaks the protocol with it.
-const CHATTY: &str = "echo \"I have $KEY\" >&2; read -r line; echo \"$KEY planted-said-88\"";
+/// A child that repeats its secret to its standard error, and then breaks the protocol with it. The log holds how it is
+/// started, so the marker is put together when it speaks.
+const CHATTY: &str = "echo \"I have $KEY\" >&2; read -r line; echo \"$KEY planted-said-$((80+8))\"";
 
 fn everything_in(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -43,16 +44,8 @@ async fn planted_secrets_are_nowhere_after_a_whole_run_that_traces_everything() 
         "[[servers]]\ncredential = 'shared'\n",
         1,
     );
-    fs::write(served.dir.path().join("org.toml"), text).unwrap();
-    served.signal("HUP");
+    served.apply(&text);
     let mut traces = String::new();
-    loop {
-        let line = served.lines.recv_timeout(PATIENCE).unwrap().to_string();
-        traces += &line;
-        if line.contains("read again") {
-            break;
-        }
-    }
     let config = served.config();
     let mut shown = String::new();
     for server in ["tools", "chatty"] {

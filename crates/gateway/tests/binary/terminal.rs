@@ -67,9 +67,7 @@ async fn a_secret_that_is_typed_is_stored_and_not_shown() {
     let mut served = Served::start(200).await;
     let text = organisation(&served.idp, &served.server, "")
         .replace("[[servers]]\n", "[[servers]]\ncredential = 'shared'\n");
-    fs::write(served.dir.path().join("org.toml"), text).unwrap();
-    served.signal("HUP");
-    served.says("read again");
+    served.apply(&text);
     let config = served.config();
     let put = [
         "vault",
@@ -118,7 +116,6 @@ fn nobody_is_asked_for_a_secret_where_no_gateway_runs() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("gatewright.toml");
     fs::write(&config, "public_url = 'https://gw.example'\n").unwrap();
-    fs::write(dir.path().join("org.toml"), "").unwrap();
     let mut person = Person::new();
     let put = [
         "vault",

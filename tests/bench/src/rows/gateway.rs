@@ -48,6 +48,7 @@ impl Gateway {
         command.env("TOKIO_WORKER_THREADS", workers.to_string());
         let mut running = Running::start("gateway", &mut command, folder)?;
         running.wait_until_open(address)?;
+        apply(program, &config)?;
         for server in [0, LIST_SERVER] {
             store_credential(program, &config, &organisation::server(server))?;
         }
@@ -79,6 +80,19 @@ impl Gateway {
     pub(super) fn log_bytes(&self) -> Result<u64> {
         bytes_in(&self.folder.join("data"))
     }
+}
+
+/// Makes the organisation as the file beside the configuration has it, as an operator would.
+fn apply(program: &Path, config: &Path) -> Result<()> {
+    let applied = Command::new(program)
+        .args(["apply", "--yes", "--config"])
+        .arg(config)
+        .arg("--file")
+        .arg(config.with_file_name("org.toml"))
+        .stdout(Stdio::null())
+        .status()?;
+    ensure!(applied.success(), "the organisation was not applied");
+    Ok(())
 }
 
 /// Stores the credential that all callers share, as an operator would.
