@@ -52,6 +52,8 @@ use crate::{
 const LARGEST_BODY: usize = 8 << 20;
 /// How deep a body goes at most.
 const DEEPEST_BODY: usize = 16;
+/// How many members of groups are in one page at most.
+const MOST_MEMBERS: usize = 100_000;
 /// How many operations and bytes a bulk request has at most.
 const BULK: (usize, usize) = (1_000, LARGEST_BODY);
 
@@ -66,6 +68,8 @@ struct Inner {
     /// Where the gateway is, without a path.
     url: String,
     limiter: Limiter,
+    /// So many members of groups are in one page at most, unless one group alone has more.
+    most_members: usize,
 }
 
 /// Who asks, and where.
@@ -95,6 +99,7 @@ impl ScimService {
             clock: Arc::new(clock),
             url: url.trim_end_matches('/').to_owned(),
             limiter: Limiter::new(Rate::default()),
+            most_members: MOST_MEMBERS,
         }))
     }
 

@@ -69,6 +69,13 @@ impl Condition {
         self.0.required(attribute)
     }
 
+    /// The one member of a group that this asks for, where no other member matters.
+    #[must_use]
+    pub fn member_asked(&self) -> Option<&str> {
+        let member = self.required("members.value")?;
+        self.0.asks_only_of(member).then_some(member)
+    }
+
     /// Whether an attribute, which is of no extension, is looked at.
     #[must_use]
     pub fn looks_at(&self, attribute: &str) -> bool {
@@ -227,6 +234,16 @@ impl Node {
                 }
                 Operand::Itself(attribute) => test.holds(attribute, value.into_iter()),
             },
+        }
+    }
+
+    /// Whether whatever is asked of members is asked of this one.
+    fn asks_only_of(&self, member: &str) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.asks_only_of(member)),
+            node if !node.looks_at("members") => true,
+            Self::Test(..) | Self::Within(..) => self.required("members.value") == Some(member),
+            Self::Any(_) | Self::Not(_) => false,
         }
     }
 

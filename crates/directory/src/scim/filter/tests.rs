@@ -234,6 +234,28 @@ fn what_a_filter_needs_can_be_looked_up() {
         assert_eq!(member(filter), some("M1"), "{filter}");
     }
     assert_eq!(member(r#"members[not (value eq "M1")]"#), None);
+    let asked = |filter: &str| {
+        let bound = Filter::parse(filter).unwrap().bind(&GROUP).unwrap();
+        bound.member_asked().map(str::to_owned)
+    };
+    for filter in [
+        r#"members eq "M1""#,
+        r#"id eq "G" and members eq "M1" and (displayName sw "a" or displayName sw "b")"#,
+        r#"members[value eq "M1" and type eq "User"]"#,
+        r#"members eq "M1" and members[value eq "M1"]"#,
+    ] {
+        assert_eq!(asked(filter), some("M1"), "{filter}");
+    }
+    for filter in [
+        r#"displayName sw "a""#,
+        r#"members eq "M1" and members eq "M2""#,
+        r#"members eq "M1" and members.type eq "Group""#,
+        r#"members eq "M1" and not (members eq "M2")"#,
+        r#"members eq "M1" or members eq "M1""#,
+        r#"members eq "M1" and (members.type eq "User" or displayName pr)"#,
+    ] {
+        assert_eq!(asked(filter), None, "{filter}");
+    }
 }
 
 fn name() -> impl Strategy<Value = AttributeName> {

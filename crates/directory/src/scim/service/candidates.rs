@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Caller, ScimService,
-    documents::{kind_of, unavailable},
+    documents::{is_id, kind_of, unavailable},
 };
 use crate::{
     Directory, LookError,
@@ -103,7 +103,7 @@ async fn known(
     condition: &Condition,
 ) -> Result<Option<Vec<Arc<str>>>, LookError> {
     if let Some(id) = condition.required("id") {
-        return Ok(Some(vec![id.into()]));
+        return Ok(Some(is_id(id).then(|| id.into()).into_iter().collect()));
     }
     if kind == Kind::Group
         && let Some(member) = condition.required("members.value")
@@ -113,6 +113,10 @@ async fn known(
     let Some(name) = unique_name(kind, condition) else {
         return Ok(None);
     };
+    // No name has such a character, and not every storage takes one.
+    if name.value.contains('\0') {
+        return Ok(Some(Vec::new()));
+    }
     let found = directory.find(&caller.tenant, &name).await?;
     let found = found.filter(|found| found.record.kind == kind);
     Ok(Some(

@@ -1,7 +1,5 @@
 //! Records as resources, and resources as documents.
 
-use std::sync::Arc;
-
 use gatewright_core::{TenantId, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -38,12 +36,26 @@ pub struct PublicCredential {
 pub(super) type Credentials = dyn Fn(&TenantId, &str) -> Vec<PublicCredential> + Send + Sync;
 
 /// What of a resource is to be shown that its record does not hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shows {
-    /// Of a person the groups, of a group the members.
-    pub(super) memberships: bool,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shows<'a> {
+    pub(super) memberships: Memberships<'a>,
     /// Of an agent the credentials.
     pub(super) credentials: bool,
+}
+
+/// Which of a person's groups, or of a group's members, are to be shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Memberships<'a> {
+    #[default]
+    None,
+    All,
+    /// Of a group only this member, if it is one.
+    Of(&'a str),
+}
+
+/// What can be the id of something: nothing else has to be looked for.
+pub(super) fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The kind of records that resources of a type are.
@@ -84,23 +96,19 @@ impl ScimService {
         caller: &Caller,
         resource_type: &'static ResourceType,
         found: &Listed,
-        shows: Shows,
+        shows: Shows<'_>,
     ) -> Attributes {
         let id = &found.record.id;
         let mut resource = editable(&found.document);
         refer(caller, &mut resource);
         match &found.document {
-            Document::User(_) if shows.memberships => {
-                let groups = self.groups_of(caller, id);
+            Document::User(_) => {
+                let groups = self.groups_of(caller, id, shows.memberships);
                 put_list(&mut resource, "groups", groups);
             }
-            Document::Group(_) if shows.memberships => {
-                let members = self
-                    .0
-                    .directory
-                    .members(&caller.tenant, id, None, usize::MAX);
-                let members = members.iter().map(|member| as_member(caller, member));
-                put_list(&mut resource, "members", members.collect());
+            Document::Group(_) => {
+                let members = self.members_of(caller, id, shows.memberships);
+                put_list(&mut resource, "members", members);
             }
             Document::Agent(agent) if shows.credentials => {
                 let credentials = self.credentials_of(caller, id, agent);
@@ -122,7 +130,32 @@ impl ScimService {
         resource
     }
 
-    fn groups_of(&self, caller: &Caller, id: &Arc<str>) -> Vec<Value> {
+    fn members_of(&self, caller: &Caller, id: &str, which: Memberships<'_>) -> Vec<Value> {
+        let (directory, tenant) = (&self.0.directory, &caller.tenant);
+        let members = match which {
+            Memberships::None => Vec::new(),
+            Memberships::All => directory.members(tenant, id, None, usize::MAX),
+            Memberships::Of(member) => {
+                let of_kinds = [
+                    MemberRef::user(member),
+                    MemberRef::group(member),
+                    MemberRef::agent(member),
+                ];
+                let mut members = of_kinds.into_iter();
+                let found = members.find(|member| directory.is_member(tenant, id, member));
+                found.into_iter().collect()
+            }
+        };
+        members
+            .iter()
+            .map(|member| as_member(caller, member))
+            .collect()
+    }
+
+    fn groups_of(&self, caller: &Caller, id: &str, which: Memberships<'_>) -> Vec<Value> {
+        if !matches!(which, Memberships::All) {
+            return Vec::new();
+        }
         let groups = self
             .0
             .directory

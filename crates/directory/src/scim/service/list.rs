@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{
     Asked, Caller, ScimService,
     answer::Answer,
-    documents::{Shows, kind_of, unavailable},
+    documents::{Memberships, Shows, is_id, kind_of, unavailable},
     scope::Access,
 };
 use crate::{
     directory::Listed,
     scim::{
-        Attributes, Condition, Paging, Projection, Query, ScimError, Sort,
-        page::list_response,
+        Attributes, Condition, Cursor, Paging, Projection, Query, ScimError, Sort,
+        page::{Shown, list_response},
         schema::{RESOURCE_TYPES, ResourceType},
     },
 };
@@ -71,6 +71,9 @@ impl ScimService {
         resource_type: &'static ResourceType,
         id: &str,
     ) -> Result<Listed, ScimError> {
+        if !is_id(id) {
+            return Err(ScimError::not_found());
+        }
         let directory = &self.0.directory;
         directory
             .get(&caller.tenant, kind_of(resource_type), id)
@@ -89,7 +92,11 @@ impl ScimService {
     ) -> Attributes {
         let wants = |attribute: &str| projection.wants(resource_type, attribute);
         let shows = Shows {
-            memberships: wants("members") || wants("groups"),
+            memberships: if wants("members") || wants("groups") {
+                Memberships::All
+            } else {
+                Memberships::None
+            },
             credentials: wants("credentials"),
         };
         let resource = self.resource(caller, resource_type, found, shows);
@@ -104,22 +111,54 @@ impl ScimService {
         query: &Query,
     ) -> Result<Answer, ScimError> {
         let parts = parts(caller, only, query)?;
-        let (shown, found) = match &query.paging {
-            Paging::Index { start, count } => self.by_index(caller, &parts, *start, *count).await?,
-            Paging::Cursor { cursor, count } => {
-                self.by_cursor(caller, &parts, query, cursor, *count)
-                    .await?
+        match &query.paging {
+            Paging::Index { start, count } => {
+                let (total, found) = self.by_index(caller, &parts, *start, *count).await?;
+                let resources = self.shown_of(caller, &found, query);
+                let start = *start;
+                let shown = Shown::Index { total, start };
+                Ok(Answer::ok(list_response(&shown, resources)))
             }
-        };
-        let resources = found.iter().map(|found| {
-            self.shown(
-                caller,
-                found.resource_type,
-                &found.listed,
-                &query.projection,
-            )
-        });
-        Ok(Answer::ok(list_response(&shown, resources.collect())))
+            Paging::Cursor { cursor, count } => {
+                let question = question(&parts, query);
+                let place = if cursor.is_empty() {
+                    None
+                } else {
+                    Some(Cursor::read(cursor, &question, self.now())?.after)
+                };
+                let page = self
+                    .by_cursor(caller, &parts, place.as_deref(), *count)
+                    .await?;
+                let resources = self.shown_of(caller, &page.found, query);
+                let next = page.next_after(resources.len());
+                let next = next.map(|place| Cursor::new(&question, &place, self.now()).text());
+                let total = page.total;
+                let shown = Shown::Cursor { total, next };
+                Ok(Answer::ok(list_response(&shown, resources)))
+            }
+        }
+    }
+
+    /// Those that are found as they are shown. A page that would have too many members in it ends before (RFC 7644 §3.4.2.4
+    /// allows fewer than were asked for); it has one resource at least.
+    fn shown_of(&self, caller: &Caller, found: &[Found], query: &Query) -> Vec<Attributes> {
+        let (mut shown, mut members) = (Vec::with_capacity(found.len()), 0);
+        for found in found {
+            let of = found.resource_type;
+            let resource = self.shown(caller, of, &found.listed, &query.projection);
+            let count = |name: &str| {
+                resource
+                    .get(name)
+                    .and_then(Value::as_array)
+                    .map_or(0, Vec::len)
+            };
+            members += count("members") + count("groups");
+            if members > self.0.most_members && !shown.is_empty() {
+                break;
+            }
+            shown.push(resource);
+        }
+        shown
     }
 }
 
@@ -177,7 +216,7 @@ fn parts(
 }
 
 /// Whatever decides which resources there are, and in what order.
-pub(super) fn question(parts: &[Part], query: &Query) -> String {
+fn question(parts: &[Part], query: &Query) -> String {
     let types: Vec<&str> = parts.iter().map(|part| part.resource_type.name).collect();
     let filter = query.filter.as_ref().map(ToString::to_string);
     format!("{types:?} {filter:?} {:?} {:?}", query.sort_by, query.order)

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{
     Caller, ScimService,
     candidates::Candidates,
-    documents::{Shows, kind_of, unavailable},
-    list::{Found, Part, question},
+    documents::{Memberships, Shows, is_id, kind_of, unavailable},
+    list::{Found, Part},
 };
 use crate::{
     directory::Listed,
+    model::MemberRef,
     records::Kind,
-    scim::{Cursor, Query, ScimError, ScimType, page::Shown},
+    scim::{Condition, ScimError, ScimType, schema::ResourceType},
 };
 
 /// So many resources are looked through for one answer at most; each member of a group that is looked at counts as one.
@@ -19,22 +20,57 @@ const MOST_SCANNED: usize = 200_000;
 /// So many records are read at a time.
 const CHUNK: u32 = 500;
 
+/// A page by cursor.
+#[derive(Default)]
+pub(super) struct CursorPage {
+    pub(super) total: Option<u64>,
+    pub(super) found: Vec<Found>,
+    /// The place of the next page, if there is one.
+    pub(super) next: Option<String>,
+    /// Where places are numbers: the number of those before.
+    numbered_from: Option<usize>,
+}
+
+impl CursorPage {
+    /// Where the next page begins, if only so many of this one are shown.
+    pub(super) fn next_after(&self, shown: usize) -> Option<String> {
+        if shown >= self.found.len() {
+            return self.next.clone();
+        }
+        match self.numbered_from {
+            Some(before) => Some(before.saturating_add(shown).to_string()),
+            None => {
+                let last = self.found.get(shown.checked_sub(1)?)?;
+                Some(place_of(last.resource_type, &last.listed))
+            }
+        }
+    }
+}
+
+fn place_of(resource_type: &ResourceType, listed: &Listed) -> String {
+    format!("{}/{}", resource_type.name, listed.record.id)
+}
+
+fn no_place() -> ScimError {
+    let detail = "the cursor is none of this list: begin again with an empty one";
+    ScimError::new(ScimType::InvalidCursor, detail)
+}
+
 impl ScimService {
+    /// How many fit, and those of them from a number on.
     pub(super) async fn by_index(
         &self,
         caller: &Caller,
         parts: &[Part],
         start: usize,
         count: usize,
-    ) -> Result<(Shown, Vec<Found>), ScimError> {
-        let skip = start - 1;
-        let (total, found) = if parts.iter().all(Part::is_plain) {
-            self.all_by_index(caller, parts, skip, count).await?
-        } else {
-            let (total, window) = self.fitting(caller, parts, skip, count).await?;
-            (u64::try_from(total).unwrap_or(u64::MAX), window)
-        };
-        Ok((Shown::Index { total, start }, found))
+    ) -> Result<(u64, Vec<Found>), ScimError> {
+        let skip = start.saturating_sub(1);
+        if parts.iter().all(Part::is_plain) {
+            return self.all_by_index(caller, parts, skip, count).await;
+        }
+        let (total, window) = self.fitting(caller, parts, skip, count).await?;
+        Ok((u64::try_from(total).unwrap_or(u64::MAX), window))
     }
 
     /// Of lists that are asked for whole, only the page is read.
@@ -124,122 +160,105 @@ impl ScimService {
         Ok((total, window))
     }
 
+    /// What follows a place in the list, which is that of the last resource of the page before; where the list is sorted, a
+    /// number.
     pub(super) async fn by_cursor(
         &self,
         caller: &Caller,
         parts: &[Part],
-        query: &Query,
-        cursor: &str,
+        place: Option<&str>,
         count: usize,
-    ) -> Result<(Shown, Vec<Found>), ScimError> {
+    ) -> Result<CursorPage, ScimError> {
         if parts.iter().any(|part| part.sort.is_some()) {
-            return self
-                .sorted_by_cursor(caller, parts, query, cursor, count)
-                .await;
+            return self.sorted_by_cursor(caller, parts, place, count).await;
         }
-        let question = question(parts, query);
-        let mut after = None;
-        let mut first = 0;
-        if !cursor.is_empty() {
-            let cursor = Cursor::read(cursor, &question, self.now())?;
-            let invalid =
-                || ScimError::new(ScimType::InvalidCursor, "the cursor is none of this list");
-            let (name, id) = cursor.after.split_once('/').ok_or_else(invalid)?;
-            first = parts
-                .iter()
-                .position(|part| part.resource_type.name == name)
-                .ok_or_else(invalid)?;
-            after = Some(id.to_owned());
+        let (mut first, mut after) = (0, None);
+        if let Some(place) = place {
+            let (name, id) = place.split_once('/').ok_or_else(no_place)?;
+            let mut types = parts.iter().map(|part| part.resource_type.name);
+            first = types.position(|known| known == name).ok_or_else(no_place)?;
+            after = Some(id.to_owned()).filter(|id| is_id(id));
+            after.as_ref().ok_or_else(no_place)?;
         }
+        let mut page = CursorPage::default();
         let mut budget = Budget::new(self, caller);
-        let (mut found, mut last) = (Vec::new(), None);
-        'all: for part in parts.iter().skip(first) {
-            let mut candidates = Candidates::of(
-                self,
-                caller,
-                part.resource_type,
-                part.condition.as_ref(),
-                after.take(),
-            )
-            .await?;
-            while let Some(listed) = candidates.next(CHUNK).await? {
+        let mut last = None;
+        for part in parts.iter().skip(first) {
+            let (of, condition) = (part.resource_type, part.condition.as_ref());
+            let mut candidates = Candidates::of(self, caller, of, condition, after.take()).await?;
+            let chunk = match condition {
+                None => u32::try_from(count + 1).unwrap_or(CHUNK).min(CHUNK),
+                Some(_) => CHUNK,
+            };
+            while let Some(listed) = candidates.next(chunk).await? {
                 for listed in listed {
                     // There is more, so there is a next page: also where this one was spent looking for it.
-                    let spent = budget
-                        .spend(1 + self.weight(caller, part, &listed))
-                        .is_err();
-                    if found.len() == count || (spent && last.is_some()) {
-                        let next = last
-                            .map(|last: String| Cursor::new(&question, &last, self.now()).text());
-                        return Ok((Shown::Cursor { total: None, next }, found));
+                    let cost = 1 + self.weight(caller, part, &listed);
+                    let spent = budget.spend(cost).is_err() && last.is_some();
+                    if page.found.len() == count || spent {
+                        page.next = last;
+                        return Ok(page);
                     }
-                    last = Some(format!("{}/{}", part.resource_type.name, listed.record.id));
+                    last = Some(place_of(of, &listed));
                     if self.fits(caller, part, &listed) {
-                        found.push(part.found(listed));
+                        page.found.push(part.found(listed));
                     }
-                }
-                if count == 0 {
-                    break 'all;
                 }
             }
         }
-        Ok((
-            Shown::Cursor {
-                total: None,
-                next: None,
-            },
-            found,
-        ))
+        Ok(page)
     }
 
-    /// Where a list is sorted, a cursor is a number in it.
     async fn sorted_by_cursor(
         &self,
         caller: &Caller,
         parts: &[Part],
-        query: &Query,
-        cursor: &str,
+        place: Option<&str>,
         count: usize,
-    ) -> Result<(Shown, Vec<Found>), ScimError> {
-        let question = question(parts, query);
-        let skip = if cursor.is_empty() {
-            0
-        } else {
-            let cursor = Cursor::read(cursor, &question, self.now())?;
-            cursor.after.parse().map_err(|_no_number| {
-                ScimError::new(ScimType::InvalidCursor, "the cursor is none of this list")
-            })?
+    ) -> Result<CursorPage, ScimError> {
+        let skip = match place {
+            None => 0,
+            Some(place) => place.parse().map_err(|_no_number| no_place())?,
         };
         let (total, found) = self.fitting(caller, parts, skip, count).await?;
         let seen = skip.saturating_add(found.len());
-        let next = (seen < total && !found.is_empty())
-            .then(|| Cursor::new(&question, &seen.to_string(), self.now()).text());
-        let total = u64::try_from(total).ok();
-        Ok((Shown::Cursor { total, next }, found))
+        Ok(CursorPage {
+            total: u64::try_from(total).ok(),
+            next: (seen < total && !found.is_empty()).then(|| seen.to_string()),
+            numbered_from: Some(skip),
+            found,
+        })
     }
 
     fn fits(&self, caller: &Caller, part: &Part, listed: &Listed) -> bool {
-        part.condition.as_ref().is_none_or(|condition| {
-            let shows = Shows {
-                memberships: condition.looks_at("members") || condition.looks_at("groups"),
-                credentials: condition.looks_at("credentials"),
-            };
-            condition.matches(&self.resource(caller, part.resource_type, listed, shows))
-        })
+        let Some(condition) = &part.condition else {
+            return true;
+        };
+        let shows = Shows {
+            memberships: match condition.member_asked() {
+                // Whether somebody is in a group is known without looking at the others.
+                Some(member) => Memberships::Of(member),
+                None if looks_at_memberships(condition) => Memberships::All,
+                None => Memberships::None,
+            },
+            credentials: condition.looks_at("credentials"),
+        };
+        condition.matches(&self.resource(caller, part.resource_type, listed, shows))
     }
 
     /// What looking at a resource costs more than at others.
     fn weight(&self, caller: &Caller, part: &Part, listed: &Listed) -> usize {
-        let looks = part
-            .condition
-            .as_ref()
-            .is_some_and(|condition| condition.looks_at("members"));
-        if looks && listed.record.kind == Kind::Group {
-            self.0
-                .directory
-                .count_members(&caller.tenant, &listed.record.id)
-        } else {
-            0
+        let looks = part.condition.as_ref().is_some_and(|condition| {
+            looks_at_memberships(condition) && condition.member_asked().is_none()
+        });
+        let (directory, id) = (&self.0.directory, &listed.record.id);
+        match listed.record.kind {
+            Kind::Group if looks => directory.count_members(&caller.tenant, id),
+            Kind::User if looks => {
+                let groups = directory.groups_of(&caller.tenant, &MemberRef::user(id));
+                groups.len()
+            }
+            _ => 0,
         }
     }
 
@@ -249,13 +268,13 @@ impl ScimService {
         part: &Part,
         listed: &Listed,
     ) -> Option<crate::scim::SortKey> {
-        let shows = Shows {
-            memberships: false,
-            credentials: false,
-        };
-        let resource = self.resource(caller, part.resource_type, listed, shows);
+        let resource = self.resource(caller, part.resource_type, listed, Shows::default());
         part.sort.map(|sort| sort.key(&resource))
     }
+}
+
+fn looks_at_memberships(condition: &Condition) -> bool {
+    condition.looks_at("members") || condition.looks_at("groups")
 }
 
 /// How much may still be looked through.

@@ -320,3 +320,118 @@ async fn a_version_that_is_known_is_not_sent_again() {
     .expect(200);
     ask(&version).await.expect(200);
 }
+
+#[tokio::test]
+async fn ids_and_names_that_nothing_can_have_are_those_of_nothing() {
+    let bed = with_people(1).await;
+    for path in [
+        "/Users/%00",
+        "/Users/%C3%A9",
+        "/Users/a%20b",
+        "/Users/..%2FUsers",
+        &format!("/Users/{}", "x".repeat(129)),
+    ] {
+        bed.get(path).await.expect(404);
+    }
+    for filter in [
+        r#"userName eq "\u0000""#,
+        r#"externalId eq "\u0000""#,
+        r#"id eq "\u0000""#,
+        r#"id eq """#,
+    ] {
+        let found = bed
+            .get(&format!("/Users?filter={filter}"))
+            .await
+            .expect(200);
+        assert_eq!(found.body["totalResults"], 0, "{filter}");
+    }
+    let of_nothing =
+        crate::scim::Cursor::new("[\"User\"] None None Ascending", "User/\0", bed.clock.now());
+    bed.get(&format!("/Users?cursor={}", of_nothing.text()))
+        .await
+        .of_type(400, "invalidCursor");
+}
+
+#[tokio::test]
+async fn a_page_with_too_many_members_ends_before() {
+    let bed = Bed::start().await;
+    let service = ScimService::new(bed.directory.clone(), URL, bed.clock.clone());
+    let service = service.with(|inner| inner.most_members = 100);
+    let bed = Bed {
+        router: service.router(),
+        ..bed
+    };
+    let tenant = TenantId::default();
+    let many: Vec<Edit> = (0..60)
+        .map(|number| Edit::Put {
+            id: format!("a{number:05}").into(),
+            document: Document::Agent(crate::model::Agent::new("bot")),
+            expected: Expected::Absent,
+        })
+        .collect();
+    let actor = || gatewright_core::Actor::Operator(0);
+    bed.directory
+        .change(actor(), &tenant, "test", many)
+        .await
+        .unwrap();
+    for name in ["g1", "g2", "g3"] {
+        bed.put("default", Kind::Group, name, &json!({"display_name": name}))
+            .await;
+        let members = (0..60)
+            .map(|number| Edit::Join {
+                group: name.into(),
+                member: crate::model::MemberRef::agent(&format!("a{number:05}")),
+            })
+            .collect();
+        bed.directory
+            .change(actor(), &tenant, "test", members)
+            .await
+            .unwrap();
+    }
+    let page = bed.get("/Groups").await.expect(200);
+    assert_eq!(
+        (page.listed("id"), &page.body["totalResults"]),
+        (vec!["g1".to_owned()], &json!(3))
+    );
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    for sort in ["", "&sortBy=displayName"] {
+        loop {
+            let page = bed
+                .get(&format!("/Groups?cursor={cursor}{sort}"))
+                .await
+                .expect(200);
+            seen.extend(page.listed("id"));
+            match page.body["nextCursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        cursor.clear();
+    }
+    assert_eq!(seen, ["g1", "g2", "g3", "g1", "g2", "g3"]);
+    let lean = bed
+        .get("/Groups?excludedAttributes=members")
+        .await
+        .expect(200);
+    assert_eq!(lean.listed("id").len(), 3);
+    // Whether somebody is in one of them is asked without looking at all, and everything else is too much.
+    let asked = bed
+        .get(r#"/Groups?filter=id eq "g1" and members eq "a00017"&attributes=id"#)
+        .await;
+    assert_eq!(asked.expect(200).listed("id"), ["g1"]);
+    let twice = bed
+        .get(r#"/Groups?filter=members.type eq "Robot" or members.type eq "User""#)
+        .await;
+    assert_eq!(twice.expect(200).body["totalResults"], 0);
+    let version = bed
+        .get("/Groups/g1?attributes=id")
+        .await
+        .header("etag")
+        .to_owned();
+    let remove = json!([{"op": "remove", "path": r#"members[value eq "a00017"]"#}]);
+    bed.patch_if("/Groups/g1", &version, remove)
+        .await
+        .expect(204);
+    let recorded = bed.log.0.lock().unwrap().last().unwrap().differences.len();
+    assert_eq!(recorded, 1);
+}
