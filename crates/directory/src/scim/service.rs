@@ -210,7 +210,7 @@ impl ScimService {
         }
         let asked = Asked {
             matching: Matching::of(&parts.headers)?,
-            parameters: parameters(&parts),
+            parameters: parameters(&parts)?,
             body: body_of(&parts, body).await?,
             method: parts.method,
         };
@@ -281,14 +281,18 @@ impl Asked {
 
     /// Whether only is asked what would be done.
     fn is_dry_run(&self) -> Result<bool, ScimError> {
-        let given = self.parameters().find(|(name, _)| *name == "dryRun");
-        match given {
-            None => Ok(false),
-            Some((_, value)) => super::validate::flag(value).ok_or_else(|| {
-                // Whoever asks for a rehearsal must not get the play.
-                let detail = "`dryRun` is `true` or `false`";
-                ScimError::new(ScimType::InvalidValue, detail)
-            }),
+        // Whoever asks for a rehearsal must not get the play, whatever the case, and however often it is asked for.
+        let mut given = self
+            .parameters()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("dryRun"));
+        let unclear = || {
+            let detail = "`dryRun` is `true` or `false`, once";
+            ScimError::new(ScimType::InvalidValue, detail)
+        };
+        match (given.next(), given.next()) {
+            (None, _) => Ok(false),
+            (Some((_, value)), None) => super::validate::flag(value).ok_or_else(unclear),
+            (Some(_), Some(_)) => Err(unclear()),
         }
     }
 }
@@ -308,14 +312,18 @@ async fn of_tenant(
     Path((tenant, path)): Path<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    service
-        .serve(TenantId::new(&tenant).ok(), path, request)
-        .await
+    // The default tenant has one address, which is not among these.
+    let tenant = TenantId::new(&tenant).ok();
+    let tenant = tenant.filter(|tenant| *tenant != TenantId::default());
+    service.serve(tenant, path, request).await
 }
 
-fn parameters(parts: &Parts) -> Vec<(String, String)> {
+fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ScimError> {
     let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-    query.map(|query| query.0).unwrap_or_default()
+    query.map(|query| query.0).map_err(|_unread| {
+        let detail = "the parameters of the URL cannot be read";
+        ScimError::new(ScimType::InvalidSyntax, detail)
+    })
 }
 
 /// The JSON that the body is, if there is any.

@@ -28,8 +28,8 @@ impl Default for Rate {
     /// Entra ID asks to be served 25 requests in a second.
     fn default() -> Self {
         Self {
-            per_second: 50,
-            burst: 500,
+            per_second: 250,
+            burst: 2_500,
         }
     }
 }

@@ -20,6 +20,7 @@ async fn without_a_good_token_nothing_is_answered_on_any_route() {
                 ("", &of_acme),
                 ("/t/acme", &bed.token),
                 ("/t/nobody", &bed.token),
+                ("/t/default", &bed.token),
                 ("/t/NOT-A-NAME", &bed.token),
             ] {
                 let request = Request::builder()

@@ -535,6 +535,15 @@ async fn a_rehearsal_says_what_would_be_and_changes_nothing() {
     )
     .await
     .of_type(409, "uniqueness");
+    for twice in [
+        "dryRun=false&dryRun=true",
+        "dryRun=true&dryRun=true",
+        "dryRun=",
+    ] {
+        let path = format!("/Users?{twice}");
+        bed.post(&path, &ann()).await.of_type(400, "invalidValue");
+    }
+    bed.post("/Users?dryrun=true", &ann()).await.expect(200);
     bed.post("/Users?dryRun=yes", &ann())
         .await
         .of_type(400, "invalidValue");
