@@ -7,7 +7,7 @@ pub(crate) mod conformance;
 mod credentials;
 mod gateway;
 mod grounds;
-mod install;
+pub(crate) mod install;
 mod log;
 mod peers;
 pub(crate) mod prerequisites;
@@ -117,7 +117,7 @@ fn program(named: Option<&PathBuf>, metadata: &Metadata) -> Result<PathBuf> {
 }
 
 /// A folder for this run, without what the last one left in it.
-fn cleared(folder: &Path) -> Result<PathBuf> {
+pub(crate) fn cleared(folder: &Path) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder).context("cannot clear the folder of the last run")?;
     }
@@ -126,7 +126,7 @@ fn cleared(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Waits for another run in the same folders; the next may begin when this is dropped.
-fn take_turn(target: &Path) -> Result<File> {
+pub(crate) fn take_turn(target: &Path) -> Result<File> {
     fs::create_dir_all(target)?;
     let turn = File::create(target.join("e2e.lock"))?;
     if turn.try_lock().is_err() {

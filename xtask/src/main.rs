@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod deps;
 mod e2e;
+mod scim;
 mod steps;
 mod tidy;
 
@@ -44,6 +45,8 @@ enum Task {
     E2e(e2e::Options),
     /// The official MCP conformance suite, through the gateway
     Conformance(e2e::conformance::Options),
+    /// The tester of SCIM servers, on each of the stores
+    Scim(scim::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::E2e(options) => e2e::run(&options),
         Task::Conformance(options) => e2e::conformance::run(&options),
+        Task::Scim(options) => scim::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

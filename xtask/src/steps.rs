@@ -9,7 +9,7 @@ use gatewright_test_postgres::{Server, VARIABLE};
 
 use crate::cargo::{self, Metadata};
 use crate::e2e::{self, conformance, prerequisites};
-use crate::{Counted, deps, tidy};
+use crate::{Counted, deps, scim, tidy};
 
 /// How long an example may run.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
@@ -140,6 +140,9 @@ fn add_test_steps(report: &mut Report) {
             no_build: true,
             ..conformance::Options::default()
         })
+    });
+    report.step_after(built, "scim", || {
+        scim::run(&scim::Options { no_build: true })
     });
 }
 

@@ -68,6 +68,9 @@ pub enum Expected {
     Present,
     /// What this commit made of it: somebody has looked at that, and decided on it.
     At(Revision),
+    /// Of a group: what this commit made of it, with the members that have this
+    /// [digest](crate::Directory::members_digest).
+    AtWith(Revision, u64),
 }
 
 /// What became of a change.

@@ -13,6 +13,7 @@ mod memory;
 pub mod model;
 mod plan;
 pub mod records;
+pub mod scim;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -200,7 +200,7 @@ impl Document {
         match self {
             Self::User(user) => user.names(),
             Self::Group(group) => group.names(),
-            Self::Agent(agent) => agent.identities.iter().map(Identity::name).collect(),
+            Self::Agent(agent) => agent.names(),
             Self::Issuer(issuer) => vec![unique("issuer", &issuer.issuer)],
             Self::ScimToken(token) => vec![token.name_of()],
             // One path for both.

@@ -112,8 +112,16 @@ impl<'a> Plan<'a> {
         let id = Arc::clone(id);
         match expected {
             Expected::Absent if there => Err(ChangeError::Exists { kind, id }),
-            Expected::Present | Expected::At(_) if !there => {
+            Expected::Present | Expected::At(_) | Expected::AtWith(..) if !there => {
                 Err(ChangeError::NotFound { kind, id })
+            }
+            Expected::AtWith(looked_at, members) => {
+                let group = self.state.groups.get(&id);
+                if group.map_or(0, |group| group.digest) == members {
+                    return self.expect(kind, &id, Expected::At(looked_at));
+                }
+                let now = self.state.revision;
+                Err(ChangeError::Stale { kind, id, now })
             }
             Expected::At(looked_at) => {
                 let stored = self.stored.get(&(kind, Arc::clone(&id)));

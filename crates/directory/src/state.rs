@@ -34,6 +34,27 @@ pub(crate) struct Account {
 pub(crate) struct GroupState {
     pub(crate) display_name: Arc<str>,
     pub(crate) members: HashSet<MemberRef>,
+    /// Of who is in it, whatever the order in which they came.
+    pub(crate) digest: u64,
+}
+
+/// What a member adds to the digest of a group, and takes from it. The same in every process.
+fn digest_of(member: &MemberRef) -> u64 {
+    let kind = match member.kind {
+        MemberKind::User => 1,
+        MemberKind::Group => 2,
+        MemberKind::Agent => 3,
+    };
+    // FNV-1a, and the last step of MurmurHash3, so that what is added up is spread.
+    let hash = member
+        .id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64 ^ kind, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 /// A tenant in memory.
@@ -196,7 +217,9 @@ impl State {
                     id: member.into(),
                 };
                 let of_group = self.groups.entry(Arc::clone(&group)).or_default();
-                of_group.members.insert(member.clone());
+                if of_group.members.insert(member.clone()) {
+                    of_group.digest = of_group.digest.wrapping_add(digest_of(&member));
+                }
                 self.in_groups.entry(member).or_default().insert(group);
             }
             _ => {
@@ -205,8 +228,10 @@ impl State {
                         kind,
                         id: member.into(),
                     };
-                    if let Some(known) = self.groups.get_mut(group) {
-                        known.members.remove(&member);
+                    if let Some(known) = self.groups.get_mut(group)
+                        && known.members.remove(&member)
+                    {
+                        known.digest = known.digest.wrapping_sub(digest_of(&member));
                     }
                     if let Some(groups) = self.in_groups.get_mut(&member) {
                         groups.remove(group);

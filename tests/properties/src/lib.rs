@@ -10,6 +10,8 @@
 //! gatewright_properties::sse(b"data: a\r\n\r\n: note\n\n");
 //! gatewright_properties::stdio_frame(b"{}\n{}\r\n");
 //! gatewright_properties::jwt_header(br#"{"alg":"EdDSA","typ":"at+jwt"}"#);
+//! gatewright_properties::scim_filter(br#"emails[type eq "work"] and active eq true"#);
+//! gatewright_properties::scim_patch(br#"{"Operations":[]}"#);
 //! ```
 #![expect(
     clippy::expect_used,
@@ -23,11 +25,15 @@
 mod chunks;
 mod envelope;
 mod jwt_header;
+mod scim_filter;
+mod scim_patch;
 mod sse;
 mod stdio_frame;
 
 pub use envelope::envelope;
 pub use jwt_header::jwt_header;
+pub use scim_filter::scim_filter;
+pub use scim_patch::scim_patch;
 pub use sse::sse;
 pub use stdio_frame::stdio_frame;
 
@@ -35,9 +41,11 @@ pub use stdio_frame::stdio_frame;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them, under the names of the fuzz targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     ("envelope", envelope),
     ("jwt_header", jwt_header),
+    ("scim_filter", scim_filter),
+    ("scim_patch", scim_patch),
     ("sse", sse),
     ("stdio_frame", stdio_frame),
 ];

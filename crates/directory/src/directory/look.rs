@@ -226,6 +226,13 @@ impl Directory {
         self.with(tenant, count).unwrap_or_default()
     }
 
+    /// Stands for who is in a group by themselves: it is another one as soon as they are others.
+    #[must_use]
+    pub fn members_digest(&self, tenant: &TenantId, group: &str) -> u64 {
+        let digest = |state: &State| state.groups.get(group).map_or(0, |group| group.digest);
+        self.with(tenant, digest).unwrap_or_default()
+    }
+
     /// Whether somebody is in a group by themselves.
     #[must_use]
     pub fn is_member(&self, tenant: &TenantId, group: &str, member: &MemberRef) -> bool {

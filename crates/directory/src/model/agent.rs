@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Origin};
+use super::{Identity, Origin, unique};
+use crate::records::UniqueName;
 
 /// A principal that is no person. It outlives the credentials by which it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,6 +9,9 @@ use super::{Identity, Origin};
 pub struct Agent {
     /// A name for people.
     pub name: String,
+    /// The identity provider's id for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// The id of the person who answers for it. When they leave, it is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -48,6 +52,7 @@ impl Agent {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            external_id: None,
             owner: None,
             purpose: None,
             expires: None,
@@ -55,5 +60,19 @@ impl Agent {
             origin: Origin::Administrator,
             identities: Vec::new(),
         }
+    }
+
+    /// The unique name of the agent of this id at the identity provider.
+    #[must_use]
+    pub fn by_external_id(external_id: &str) -> UniqueName {
+        unique("agent.external-id", external_id)
+    }
+
+    pub(super) fn names(&self) -> Vec<UniqueName> {
+        let external = self.external_id.as_deref().map(Self::by_external_id);
+        external
+            .into_iter()
+            .chain(self.identities.iter().map(Identity::name))
+            .collect()
     }
 }

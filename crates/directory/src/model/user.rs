@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Identity, unique};
-use crate::records::UniqueName;
+use crate::{records::UniqueName, scim::comparable_name};
 
 /// A person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,10 +115,10 @@ impl User {
         self.active && self.disabled.is_none()
     }
 
-    /// The form in which names to sign in with are compared.
+    /// The form in which names to sign in with are compared: without regard to case, and to how their characters are written.
     #[must_use]
     pub fn folded(user_name: &str) -> String {
-        user_name.to_lowercase()
+        comparable_name(user_name).unwrap_or_else(|_unfit| user_name.to_lowercase())
     }
 
     /// The unique name of whoever has this name to sign in with.

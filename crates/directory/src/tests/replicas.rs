@@ -137,3 +137,85 @@ async fn a_directory_that_starts_knows_what_the_last_one_knew() {
     assert_eq!(heads, [(bed.tenant.clone(), known)]);
     assert!(known > Revision::NONE);
 }
+
+#[tokio::test]
+async fn what_one_directory_has_not_heard_of_yet_is_no_reason_to_say_no_or_to_do_nothing() {
+    let one = Bed::start().await;
+    let other = Bed::over(one.records.clone()).await;
+    one.ann().await;
+    one.put(Kind::Group, "staff", json!({"display_name": "Staff"}))
+        .await
+        .unwrap();
+    // The other one knows neither of them.
+    other.join("staff", MemberRef::user("u-ann")).await.unwrap();
+    // Nor does the first one know that they are in it.
+    let leave = Edit::Leave {
+        group: "staff".into(),
+        member: MemberRef::user("u-ann"),
+    };
+    one.make(vec![leave]).await.unwrap();
+    assert!(one.get(Kind::Member, "staff/u-ann").await.is_none());
+    assert_eq!(
+        other.remove(Kind::User, "nobody").await.unwrap_err().code(),
+        "not-found"
+    );
+}
+
+#[tokio::test]
+async fn a_rehearsal_says_of_names_what_a_commit_would() {
+    let one = Bed::start().await;
+    let other = Bed::over(one.records.clone()).await;
+    one.ann().await;
+    let plan = async |edits: Vec<Edit>| {
+        let planned = other
+            .directory
+            .plan(&Actor::Operator(0), &other.tenant, &edits)
+            .await;
+        planned
+            .map(|differences| differences.len())
+            .map_err(|error| error.code())
+    };
+    let user = |id: &str, name: &str| put(Kind::User, id, json!({"user_name": name}));
+    assert_eq!(plan(vec![user("u1", "ANN@a.example")]).await, Err("taken"));
+    assert_eq!(
+        plan(vec![user("u1", "x"), user("u2", "X")]).await,
+        Err("taken")
+    );
+    assert_eq!(plan(vec![user("u-ann", "ann@a.example")]).await, Ok(1));
+    // One change passes a name on.
+    let passed = vec![user("u-ann", "new"), user("u1", "ann@a.example")];
+    assert_eq!(plan(passed).await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_change_to_a_group_can_be_about_its_members_too() {
+    let bed = Bed::start().await;
+    bed.ann().await;
+    let group = json!({"display_name": "Staff"});
+    let first = bed.put(Kind::Group, "staff", group.clone()).await.unwrap();
+    let digest = || bed.directory.members_digest(&bed.tenant, "staff");
+    let before = digest();
+    let renamed = |revision, members| {
+        let document = json!({"display_name": "New"}).to_string();
+        Edit::Put {
+            id: "staff".into(),
+            document: Document::parse(Kind::Group, &"staff".into(), &document).unwrap(),
+            expected: Expected::AtWith(revision, members),
+        }
+    };
+    bed.join("staff", MemberRef::user("u-ann")).await.unwrap();
+    let joined = digest();
+    assert_ne!(joined, before);
+    let stale = bed.make(vec![renamed(first.revision, before)]).await;
+    assert_eq!(stale.unwrap_err().code(), "stale");
+    bed.make(vec![renamed(first.revision, joined)])
+        .await
+        .unwrap();
+    let stale = bed.make(vec![renamed(first.revision, joined)]).await;
+    assert_eq!(stale.unwrap_err().code(), "stale");
+    // Whoever reads it anew has the same, and so has whoever saw them leave.
+    let other = Bed::over(bed.records.clone()).await;
+    assert_eq!(other.directory.members_digest(&bed.tenant, "staff"), joined);
+    bed.remove(Kind::User, "u-ann").await.unwrap();
+    assert_eq!(digest(), before);
+}

@@ -12,6 +12,9 @@ use crate::{
 impl Plan<'_> {
     pub(super) fn check_agent(&self, id: &Arc<str>, agent: &Agent) -> Result<(), ChangeError> {
         check_text("name", &agent.name)?;
+        if let Some(external_id) = &agent.external_id {
+            check_text("external id", external_id)?;
+        }
         if let Some(purpose) = &agent.purpose {
             check_text("purpose", purpose)?;
         }
