@@ -3,6 +3,7 @@
 mod body;
 mod hosts;
 mod listener;
+mod provisioning;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -12,10 +13,12 @@ use std::{
     convert::Infallible, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Instant,
 };
 
-use gatewright_core::{AnswerBody, Refused, Standing, json_rpc_refusal};
+use bytes::Bytes;
+use gatewright_core::{AnswerBody, BoxError, Refused, Standing, json_rpc_refusal};
 use gatewright_identity::metadata_answer;
 use gatewright_wire::code;
 use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::Body;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -24,6 +27,7 @@ pub(crate) use self::{
     body::Watched,
     hosts::Hosts,
     listener::{Bounds, Listener},
+    provisioning::Provisioning,
     reading::Readers,
     tls::Certificate,
 };
@@ -32,7 +36,7 @@ use crate::{metrics::Metrics, routing::Routing};
 /// Where the metadata of protected resources is (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// The outermost service, above the layers `S`. Metadata, which is public, it answers itself.
+/// The outermost service, above the layers `S`. Metadata, which is public, it answers itself; SCIM is beside the layers.
 #[derive(Clone)]
 pub(crate) struct Edge<S> {
     stack: S,
@@ -43,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) hosts: Hosts,
     pub(crate) origins: Vec<String>,
     pub(crate) routing: Routing,
+    pub(crate) provisioning: Provisioning,
     pub(crate) metrics: Metrics,
     /// Cancelled when a drain begins: standing streams end then.
     pub(crate) draining: CancellationToken,
@@ -65,7 +70,8 @@ impl<S> Edge<S> {
     where
         S: Service<Request<B>, Response = Response<AnswerBody>, Error = Infallible> + Clone + Send,
         S::Future: Send,
-        B: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
         let mut stack = self.stack.clone();
         let shared = Arc::clone(&self.shared);
@@ -83,6 +89,7 @@ impl<S> Edge<S> {
                     let described = shared.routing.described_at(path);
                     metadata_answer(request.method(), described.as_ref())
                 }
+                None if Provisioning::is_at(path) => shared.provisioning.answer(request).await,
                 None => ready(&mut stack, request).await,
             };
             let (route, ended) = endpoint

@@ -4,8 +4,10 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gatewright_audit::{OpenLogError, SegmentFiles};
 use gatewright_console::{AdminSocket, BindAdminError, Console};
-use gatewright_core::{Actor, TenantId};
-use gatewright_directory::{ChangeError, Directory, OpenDirectoryError, model::Tenant};
+use gatewright_core::{Actor, SystemClock, TenantId};
+use gatewright_directory::{
+    ChangeError, Directory, OpenDirectoryError, model::Tenant, scim::ScimService,
+};
 use gatewright_identity::JwtResolver;
 use gatewright_policy_cedar::TenantEngines;
 use gatewright_store::{OpenStoreError, SqliteStore};
@@ -17,7 +19,9 @@ use tokio_util::{
 
 use crate::{
     config::{Limits, Settings},
-    edge::{Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Shared},
+    edge::{
+        Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Provisioning, Shared,
+    },
     estate::Served,
     health::{self, Readiness},
     holdings::{self, Holdings, OpenHoldingsError},
@@ -209,6 +213,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         hosts: Hosts::new(&settings.public_url, &settings.allowed_hosts),
         origins: settings.allowed_origins.clone(),
         routing: live.routing.clone(),
+        provisioning: provisioning(&settings, &live.directory),
         metrics: live.numbers.clone(),
         draining: draining.clone(),
     };
@@ -239,6 +244,13 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         health,
         draining,
     })
+}
+
+/// SCIM, for whoever has a token of a tenant.
+fn provisioning(settings: &Settings, directory: &Directory) -> Provisioning {
+    let url = settings.public_url.origin().ascii_serialization();
+    let service = ScimService::new(directory.clone(), &url, SystemClock);
+    Provisioning::new(service.router())
 }
 
 /// Where operators ask for changes. The log was opened before, so no other gateway uses the data directory.

@@ -27,6 +27,7 @@ fn shared() -> Shared {
         hosts: Hosts::new(&settings.public_url, &settings.allowed_hosts),
         origins: settings.allowed_origins,
         routing,
+        provisioning: Provisioning::new(axum::Router::new()),
         metrics: Metrics::new(),
         draining: CancellationToken::new(),
     }
