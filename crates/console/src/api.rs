@@ -2,9 +2,21 @@
 
 mod apply;
 mod audit;
+mod collection;
+mod conditions;
 mod credentials;
+mod endpoints;
+mod form;
 mod keys;
 mod master_key;
+mod members;
+mod merge;
+mod openapi;
+mod page;
+mod policies;
+mod records;
+mod scim_tokens;
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -15,13 +27,12 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{delete, get, post, put},
 };
 use bytes::Bytes;
 use gatewright_audit::SegmentFiles;
 use gatewright_core::{
-    Actor, Change, Clock as _, Recorder as _, ServerName, Stage, Subject, SystemClock, TenantId,
-    Timestamp,
+    AdminAction, AdminVerb, Change, Clock as _, Recorder as _, ServerName, Stage, Subject,
+    SystemClock, TenantId, Timestamp,
 };
 use gatewright_directory::Directory;
 use gatewright_identity::ApiKeyRing;
@@ -30,7 +41,17 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{AdminSocket, Estate, Figures, Operator, TenantView, connections, problem::Problem};
+pub(crate) use self::endpoints::endpoints;
+#[cfg(test)]
+pub(crate) use self::{collection::COLLECTIONS, openapi::document as openapi};
+pub(crate) use self::{
+    keys::KIND as KEY,
+    policies::{DRAFT, PUBLISHED},
+};
+use crate::{
+    AdminSocket, Authority, Estate, Figures, TenantView, caller::Caller, connections,
+    problem::Problem,
+};
 
 /// The largest body: twice the longest secret, for what JSON makes of it.
 const LARGEST: usize = 256 << 10;
@@ -44,10 +65,11 @@ type Made<T> = Result<(T, Vec<(&'static str, String)>), Problem>;
 
 struct Inner {
     estate: Box<dyn Estate>,
+    directory: Directory,
+    authority: Authority,
     vault: SealedVault,
     keys: ApiKeyRing,
     log: SegmentFiles,
-    directory: Directory,
     /// Cancelled when the process ends: answers without end end then.
     stop: CancellationToken,
     /// Changes under way. They end as they should, also when whoever asked for them has gone.
@@ -55,7 +77,8 @@ struct Inner {
 }
 
 impl Console {
-    /// Over what this gateway serves and holds. Once `stop` is cancelled, it takes no more requests.
+    /// Over what this gateway serves and holds. The authority is the one that the directory asks, too. Once `stop` is
+    /// cancelled, it takes no more requests.
     #[must_use]
     pub fn new(
         estate: impl Estate,
@@ -63,14 +86,16 @@ impl Console {
         keys: ApiKeyRing,
         log: SegmentFiles,
         directory: Directory,
+        authority: Authority,
         stop: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
             estate: Box::new(estate),
+            directory,
+            authority,
             vault,
             keys,
             log,
-            directory,
             stop,
             changes: TaskTracker::new(),
         }))
@@ -85,23 +110,20 @@ impl Console {
         changes.wait().await;
     }
 
+    /// The API for those who bring tokens: whoever mounts it puts the [`Principal`](gatewright_core::Principal) of each
+    /// request into its extensions, by an identity layer in front whose routes are those of the tenant that a path
+    /// [names](tenant_of). Without one nothing is answered.
+    #[must_use]
+    pub fn for_tokens(self) -> Router {
+        self.router()
+    }
+
     fn router(self) -> Router {
-        let v1 = Router::new()
-            .route("/status", get(status))
-            .route(
-                "/apply",
-                post(apply::apply).layer(DefaultBodyLimit::max(apply::LARGEST)),
-            )
-            .route("/tenants/{tenant}/credentials", get(credentials::list))
-            .route(
-                "/tenants/{tenant}/credentials/{server}/{owner}",
-                put(credentials::put).delete(credentials::remove),
-            )
-            .route("/tenants/{tenant}/keys", get(keys::list).post(keys::create))
-            .route("/tenants/{tenant}/keys/{id}", delete(keys::revoke))
-            .route("/tenants/{tenant}/keys/purge", post(keys::purge))
-            .route("/master-key/rotate", post(master_key::rotate))
-            .route("/audit/records", get(audit::records));
+        let v1 = endpoints()
+            .into_iter()
+            .fold(Router::new(), |router, endpoint| {
+                router.route(&endpoint.path, endpoint.router)
+            });
         Router::new()
             .nest("/api/v1", v1)
             .fallback(async || Problem::unknown("no-such-path", "there is nothing at this path"))
@@ -114,7 +136,11 @@ impl Console {
             .with_state(self)
     }
 
-    fn tenant(&self, name: &str) -> Result<TenantView, Problem> {
+    fn tenant(&self, caller: &Caller, name: &str) -> Result<TenantView, Problem> {
+        // Those of others are not for them to know.
+        if caller.tenant().is_some_and(|own| own.as_str() != name) {
+            return Err(Problem::no_tenant());
+        }
         let tenants = self.0.estate.tenants();
         let known: Vec<String> = tenants
             .iter()
@@ -193,7 +219,9 @@ struct TenantStatus {
     api_keys: usize,
 }
 
-async fn status(State(console): State<Console>) -> Json<Status> {
+async fn status(State(console): State<Console>, caller: Caller) -> Result<Json<Status>, Problem> {
+    let action = AdminAction::new(TenantId::default(), AdminVerb::SystemRead, "status", "");
+    console.may(&caller, &action).await?;
     let now = now();
     let of_tenant = |tenant: TenantView| {
         let keys = console.0.keys.list(&tenant.name);
@@ -203,7 +231,7 @@ async fn status(State(console): State<Console>) -> Json<Status> {
             tenant,
         }
     };
-    Json(Status {
+    Ok(Json(Status {
         figures: console.0.estate.figures(),
         tenants: console
             .0
@@ -212,7 +240,7 @@ async fn status(State(console): State<Console>) -> Json<Status> {
             .into_iter()
             .map(of_tenant)
             .collect(),
-    })
+    }))
 }
 
 /// What the body holds. What is wrong with it is said without a word of it: it may hold a secret.
@@ -264,8 +292,19 @@ fn unknown_issuer(tenant: &TenantView) -> Problem {
     Problem::unfit("unknown-issuer", detail)
 }
 
-fn begin(tenant: &TenantId, operator: Operator, action: &'static str) -> Change {
-    Change::new(tenant.clone(), Actor::Operator(operator.uid), action)
+fn begin(tenant: &TenantId, caller: &Caller, action: &'static str) -> Change {
+    Change::new(tenant.clone(), caller.actor().clone(), action)
+}
+
+/// The tenant whose people a path is for: the one that it names, and the default one where it names none. The route of the
+/// identity layer in front of [`Console::for_tokens`] is this tenant's.
+#[must_use]
+pub fn tenant_of(path: &str) -> Option<TenantId> {
+    let Some(rest) = path.strip_prefix("/api/v1/tenants/") else {
+        return Some(TenantId::default());
+    };
+    let name = rest.split('/').next().unwrap_or_default();
+    TenantId::new(name).ok()
 }
 
 fn now() -> Timestamp {

@@ -1,33 +1,36 @@
-//! The admin API: what operators of the machine ask a running gateway for, over a socket that only they reach.
+//! The admin API: what operators of the machine ask a running gateway for, over a socket that only they reach,
+//! and administrators who bring a token.
 //!
 //! REST and JSON under `/api/v1`; errors are problem details (RFC 9457). [`AdminSocket`] lets in root and the gateway's own
 //! user and nobody else, told by the kernel and not by what they say. Each change is in the audit log before it is made,
 //! with the operator's uid, and takes effect in the next call; secrets come in and never go out again, but for the text of
 //! a new API key, once.
 //!
-//! | request | does |
-//! | --- | --- |
-//! | `GET /api/v1/status` | says what is served |
-//! | `POST /api/v1/apply` | makes tenants as a file has them; with `?plan=true`, says what that would come to |
-//! | `GET /api/v1/tenants/{tenant}/credentials` | lists stored credentials, without their secrets |
-//! | `PUT /api/v1/tenants/{tenant}/credentials/{server}/{owner}` | stores a `secret` |
-//! | `DELETE /api/v1/tenants/{tenant}/credentials/{server}/{owner}` | removes one |
-//! | `GET /api/v1/tenants/{tenant}/keys` | lists API keys |
-//! | `POST /api/v1/tenants/{tenant}/keys` | makes one |
-//! | `DELETE /api/v1/tenants/{tenant}/keys/{id}` | revokes one |
-//! | `POST /api/v1/tenants/{tenant}/keys/purge` | forgets those that have ended |
-//! | `POST /api/v1/master-key/rotate` | makes a master key, and seals under it what was sealed under older ones |
-//! | `GET /api/v1/audit/records` | the latest records of the audit log, and those that come |
+//! `GET /api/v1/openapi.json` describes all of it, made from the routes. Under `/api/v1/tenants/{tenant}` are `users`, `groups`
+//! and their members, `agents`, `roles`, `grants`, `servers`, `virtual-servers`, `issuers`, `scim-tokens` and `receipts` of the
+//! [directory](gatewright_directory), which alone changes them; `policies`, as draft, versions and what is in force; and
+//! `credentials` and `keys`. Lists come in pages; a thing's ETag is the commit that changed it last.
+//!
+//! `/api/v1/apply` makes tenants as a file has them.
+//!
+//! Who brings a token is asked about by the [`Authority`]: it asks the policy engine, for each thing that a request reads or
+//! changes.
 //!
 //! **Reads** what the gateway [`Estate`] serves. **Adds** records to the audit log. **Refuses** peers of other users, and
 //! what does not fit the estate. **Fails** closed: no record, no change.
 
 mod api;
+mod authority;
+mod caller;
 mod connections;
 mod estate;
 mod problem;
+mod refusal;
 mod socket;
+#[cfg(test)]
+mod tests;
 
-pub use api::Console;
+pub use api::{Console, tenant_of};
+pub use authority::Authority;
 pub use estate::{Estate, Figures, ServerView, TenantView};
 pub use socket::{AdminSocket, BindAdminError, Operator, path_to};

@@ -4,7 +4,6 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use gatewright_directory::ChangeError;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
@@ -40,20 +39,6 @@ impl Problem {
 
     pub(crate) const fn code(&self) -> &'static str {
         self.code
-    }
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        let status = match &error {
-            ChangeError::NoTenant(_) | ChangeError::NotFound { .. } => StatusCode::NOT_FOUND,
-            ChangeError::Exists { .. } | ChangeError::Taken { .. } => StatusCode::CONFLICT,
-            ChangeError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
-            ChangeError::Broken(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            ChangeError::Forbidden(_) => StatusCode::FORBIDDEN,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.code(), error.to_string())
     }
 }
 

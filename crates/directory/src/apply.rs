@@ -214,8 +214,9 @@ impl Applying<'_> {
             let policies = Policies {
                 files,
                 note: Some("applied from a file".to_owned()),
-                by: None,
+                at: Some(self.directory.now().millis()),
                 base: in_force.and_then(|it| it.base.clone()),
+                ..Policies::default()
             };
             self.put(Arc::clone(&version), Document::Policies(policies.clone()));
             let published = Policies {

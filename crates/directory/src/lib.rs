@@ -18,7 +18,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Authorise, DocumentCheck};
+pub use check::{Alteration, Authorise, Authorised, DocumentCheck, Proposal};
 pub use directory::{
     Directory, DirectoryBuilder, GroupOf, Listed, LookError, MAX_STALENESS, Observer,
     OpenDirectoryError, TenantSettings, Update,

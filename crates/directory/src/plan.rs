@@ -12,6 +12,7 @@ use std::{
 use gatewright_core::{Difference, Timestamp};
 
 use crate::{
+    check::Alteration,
     edit::{ChangeError, Edit, Expected},
     model::{Document, MemberKind, MemberRef, Membership},
     records::{Kind, Record, Revision, Write},
@@ -40,6 +41,7 @@ pub(crate) struct Planned {
     pub(crate) writes: Vec<Write>,
     pub(crate) next: BTreeMap<Key, Option<Document>>,
     pub(crate) differences: Vec<Difference>,
+    pub(crate) alterations: Vec<Alteration>,
     pub(crate) also: Vec<String>,
 }
 
@@ -217,6 +219,7 @@ impl<'a> Plan<'a> {
     fn planned(self) -> Planned {
         let mut writes = Vec::with_capacity(self.next.len());
         let mut differences = Vec::new();
+        let mut alterations = Vec::new();
         let mut next = BTreeMap::new();
         for ((kind, id), document) in self.next {
             let before = before(self.state, self.stored, kind, &id);
@@ -238,6 +241,12 @@ impl<'a> Plan<'a> {
                     id: Arc::clone(&id),
                 },
             });
+            alterations.push(Alteration {
+                kind,
+                id: Arc::clone(&id),
+                before,
+                after: document.clone(),
+            });
             next.insert((kind, id), document);
         }
         let also = self.also.into_iter();
@@ -245,6 +254,7 @@ impl<'a> Plan<'a> {
             writes,
             next,
             differences,
+            alterations,
             also: also.map(|(kind, id)| format!("{kind} {id}")).collect(),
         }
     }

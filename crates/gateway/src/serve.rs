@@ -3,7 +3,7 @@
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gatewright_audit::{OpenLogError, SegmentFiles};
-use gatewright_console::{AdminSocket, BindAdminError, Console};
+use gatewright_console::{AdminSocket, Authority, BindAdminError, Console};
 use gatewright_core::{Actor, SystemClock, TenantId};
 use gatewright_directory::{
     ChangeError, Directory, OpenDirectoryError, model::Tenant, scim::ScimService,
@@ -158,11 +158,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // First, for it says that another gateway has this data directory.
     let log = open_log(&settings)?;
     let store = SqliteStore::open(&holdings::database(&settings)).await?;
-    let directory = open_directory(&settings, &store, &log).await?;
+    let engines = TenantEngines::default();
+    let authority = Authority::new(engines.clone());
+    let directory = open_directory(&settings, &store, &log, authority.clone()).await?;
     let tenants = directory.tenants();
     let holdings = Holdings::open(&settings, store, &tenants).await?;
     let served = Served::new(&settings, holdings.clone(), log.clone());
-    let engines = TenantEngines::default();
     let serving = Serving::new(
         settings.clone(),
         routing.clone(),
@@ -201,7 +202,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         stop: clients.stop.clone(),
     };
     // Before anybody is served: a gateway that nobody could ask to revoke anything does not start.
-    serve_admin(&settings, &live, &admin)?;
+    serve_admin(&settings, &live, authority, &admin)?;
     let listener = bind(settings.public, bounds).await?;
     let public = listener.address();
     let metrics = match settings.metrics {
@@ -254,7 +255,12 @@ fn provisioning(settings: &Settings, directory: &Directory) -> Provisioning {
 }
 
 /// Where operators ask for changes. The log was opened before, so no other gateway uses the data directory.
-fn serve_admin(settings: &Settings, live: &Live, admin: &Side) -> Result<(), StartError> {
+fn serve_admin(
+    settings: &Settings,
+    live: &Live,
+    authority: Authority,
+    admin: &Side,
+) -> Result<(), StartError> {
     let socket = AdminSocket::bind(&settings.data_dir)?;
     let console = Console::new(
         live.served.clone(),
@@ -262,6 +268,7 @@ fn serve_admin(settings: &Settings, live: &Live, admin: &Side) -> Result<(), Sta
         live.holdings.keys.clone(),
         live.log.clone(),
         live.directory.clone(),
+        authority,
         admin.stop.clone(),
     );
     admin.tasks.spawn(console.serve(socket));
@@ -277,9 +284,11 @@ async fn open_directory(
     settings: &Settings,
     store: &SqliteStore,
     log: &SegmentFiles,
+    authority: Authority,
 ) -> Result<Directory, StartError> {
     let directory = Directory::builder(store.clone(), log.clone())
         .check(Servable(settings.clone()))
+        .authorise(authority)
         .open()
         .await?;
     if directory.tenants().is_empty() {

@@ -11,7 +11,7 @@ use gatewright_core::{
     Actor, Change, Clock as _, RecordError, Recorder, Stage, SystemClock, TenantId, Timestamp,
 };
 use gatewright_directory::{
-    Authorise, Directory, Edit, Expected, MemoryRecords,
+    Authorise, Authorised, Directory, Edit, Expected, MemoryRecords, Proposal,
     model::{Document, ScimScope, ScimToken},
     records::Records,
     scim::{Rate, ScimService, digest_of_token, new_token},
@@ -112,12 +112,17 @@ async fn set_up(directory: &Directory) -> Result<String, Box<dyn Error>> {
 struct Everybody;
 
 impl Authorise for Everybody {
-    fn authorise<'a>(
+    fn authorise<'a>(&'a self, _: Proposal<'a>) -> Authorised<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn may_learn<'a>(
         &'a self,
         _: &'a Actor,
         _: &'a TenantId,
         _: &'a [Edit],
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        _: &'a Directory,
+    ) -> Authorised<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

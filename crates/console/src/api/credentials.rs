@@ -2,20 +2,22 @@
 
 use axum::{
     Json,
-    extract::{ConnectInfo, Path, State, rejection::BytesRejection},
+    extract::{Path, State, rejection::BytesRejection},
 };
 use bytes::Bytes;
-use gatewright_core::{CredentialForm, CredentialOwner, Secret};
+use gatewright_core::{AdminAction, AdminVerb, CredentialForm, CredentialOwner, Secret};
 use gatewright_vault::{Connection, PutCredentialError, RecordKey};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Console, begin, parse, rfc3339, server_name, unknown_issuer, unknown_server};
-use crate::{Operator, ServerView, problem::Problem};
+use crate::{ServerView, TenantView, caller::Caller, problem::Problem};
 
 /// Credentials that are read at a time.
 const PAGE: u32 = 500;
+/// As policies know them.
+const KIND: &str = "credential";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,9 +27,12 @@ struct PutForm {
 
 pub(super) async fn list(
     State(console): State<Console>,
+    caller: Caller,
     Path(tenant): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = console.tenant(&tenant)?;
+    let tenant = console.tenant(&caller, &tenant)?;
+    let action = AdminAction::new(tenant.name.clone(), AdminVerb::MetadataRead, KIND, "");
+    console.may(&caller, &action).await?;
     let mut all: Vec<Value> = Vec::new();
     let mut after: Option<RecordKey> = None;
     loop {
@@ -57,13 +62,16 @@ fn shown(connection: &Connection) -> Value {
 
 pub(super) async fn put(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
     Path((tenant, server, owner)): Path<(String, String, String)>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let secret = Secret::new(parse::<PutForm>(body)?.secret);
-    let tenant = console.tenant(&tenant)?;
+    let tenant = console.tenant(&caller, &tenant)?;
     let key = key(&server, &owner)?;
+    console
+        .may(&caller, &action(&tenant, AdminVerb::CredentialsWrite, &key))
+        .await?;
     let Some(server) = tenant.server(&key.server) else {
         return Err(unknown_server(&tenant));
     };
@@ -74,7 +82,7 @@ pub(super) async fn put(
     }
     check(&secret, server)?;
     let note = note(server, &key.owner);
-    let change = begin(&tenant.name, operator, "credential.put")
+    let change = begin(&tenant.name, &caller, "credential.put")
         .at(&key.server)
         .with("owner", &key.owner);
     let vault = console.0.vault.clone();
@@ -98,13 +106,19 @@ pub(super) async fn put(
 
 pub(super) async fn remove(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
     Path((tenant, server, owner)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = console.tenant(&tenant)?;
+    let tenant = console.tenant(&caller, &tenant)?;
     // Also where there is no such server any more: what is left of it can go.
     let key = key(&server, &owner)?;
-    let change = begin(&tenant.name, operator, "credential.remove")
+    console
+        .may(
+            &caller,
+            &action(&tenant, AdminVerb::CredentialsRemove, &key),
+        )
+        .await?;
+    let change = begin(&tenant.name, &caller, "credential.remove")
         .at(&key.server)
         .with("owner", &key.owner);
     let vault = console.0.vault.clone();
@@ -120,6 +134,12 @@ pub(super) async fn remove(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is done to a credential concerns its server.
+fn action(tenant: &TenantView, verb: AdminVerb, key: &RecordKey) -> AdminAction {
+    let id = format!("{}/{}", key.server, key.owner);
+    AdminAction::new(tenant.name.clone(), verb, KIND, &id).of_server(key.server.clone())
 }
 
 fn key(server: &str, owner: &str) -> Result<RecordKey, Problem> {

@@ -2,17 +2,23 @@
 
 use axum::{
     Json,
-    extract::{ConnectInfo, Path, State, rejection::BytesRejection},
+    extract::{Path, State, rejection::BytesRejection},
 };
 use bytes::Bytes;
-use gatewright_core::{CredentialOwner, ServerName, Timestamp, access::Pattern};
+use gatewright_core::{
+    AdminAction, AdminVerb, CredentialOwner, PartyKind, ServerName, Subject, Timestamp,
+    access::Pattern,
+};
 use gatewright_identity::{ApiKeyId, ApiKeyRecord, CreateApiKeyError, KeyHolder, NewApiKey};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Console, begin, now, parse, rfc3339, unknown_issuer, unknown_server};
-use crate::{Operator, TenantView, problem::Problem};
+use crate::{TenantView, caller::Caller, problem::Problem};
+
+/// As policies know them.
+pub(crate) const KIND: &str = "key";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,9 +32,12 @@ struct CreateForm {
 
 pub(super) async fn list(
     State(console): State<Console>,
+    caller: Caller,
     Path(tenant): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = console.tenant(&tenant)?;
+    let tenant = console.tenant(&caller, &tenant)?;
+    let action = AdminAction::new(tenant.name.clone(), AdminVerb::MetadataRead, KIND, "");
+    console.may(&caller, &action).await?;
     let now = now();
     let keys = console.0.keys.list(&tenant.name);
     let keys: Vec<Value> = keys.iter().map(|record| shown(record, now)).collect();
@@ -67,18 +76,22 @@ fn written(holder: &KeyHolder) -> String {
 
 pub(super) async fn create(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
     Path(tenant): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let form: CreateForm = parse(body)?;
-    let tenant = console.tenant(&tenant)?;
-    let new = new(&form, &tenant)?;
+    let tenant = console.tenant(&caller, &tenant)?;
+    let holder = holder(&form)?;
+    let (kind, subject) = side(&holder);
+    let action = console.before(&tenant.name).making_key(kind, subject);
+    console.may(&caller, &action).await?;
+    let new = new(&form, holder, &tenant)?;
     let expires_at = new.expires_at;
     let keys = console.0.keys.clone();
     // The record names the key before there is one.
     let drawn = keys.draw().map_err(|error| refused(&error))?;
-    let change = begin(&tenant.name, operator, "key.create")
+    let change = begin(&tenant.name, &caller, "key.create")
         .with("key", &drawn.id)
         .with("holder", &written(&new.holder))
         .with("servers", &form.servers.join(" "))
@@ -100,16 +113,26 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(document)))
 }
 
-fn new(form: &CreateForm, tenant: &TenantView) -> Result<NewApiKey, Problem> {
-    let holder = match form.holder.parse() {
-        Ok(CredentialOwner::Agent(subject)) => KeyHolder::Agent(subject),
-        Ok(CredentialOwner::User(subject)) => KeyHolder::User(subject),
+fn holder(form: &CreateForm) -> Result<KeyHolder, Problem> {
+    match form.holder.parse() {
+        Ok(CredentialOwner::Agent(subject)) => Ok(KeyHolder::Agent(subject)),
+        Ok(CredentialOwner::User(subject)) => Ok(KeyHolder::User(subject)),
         _ => {
             let detail = "a key is held by `agent:<issuer>|<id>` or `user:<issuer>|<id>`";
-            return Err(Problem::unfit("holder", detail));
+            Err(Problem::unfit("holder", detail))
         }
-    };
-    let (KeyHolder::Agent(subject) | KeyHolder::User(subject)) = &holder;
+    }
+}
+
+const fn side(holder: &KeyHolder) -> (PartyKind, &Subject) {
+    match holder {
+        KeyHolder::Agent(subject) => (PartyKind::Agent, subject),
+        KeyHolder::User(subject) => (PartyKind::User, subject),
+    }
+}
+
+fn new(form: &CreateForm, holder: KeyHolder, tenant: &TenantView) -> Result<NewApiKey, Problem> {
+    let (_, subject) = side(&holder);
     if !tenant.knows(subject.issuer()) {
         return Err(unknown_issuer(tenant));
     }
@@ -148,12 +171,18 @@ fn refused(error: &CreateApiKeyError) -> Problem {
 
 pub(super) async fn revoke(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
     Path((tenant, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = console.tenant(&tenant)?;
-    let id = ApiKeyId::parse(&id).map_err(|_invalid| unknown_key())?;
-    let change = begin(&tenant.name, operator, "key.revoke").with("key", &id);
+    let tenant = console.tenant(&caller, &tenant)?;
+    let id = ApiKeyId::parse(&id);
+    let mut held = console.0.keys.list(&tenant.name).into_iter();
+    let held = held.find(|record| id.as_ref().is_ok_and(|id| *id == record.id));
+    let before = console.before(&tenant.name);
+    let action = before.revoking_key(held.as_ref().map(|record| side(&record.holder)));
+    console.may(&caller, &action).await?;
+    let id = id.map_err(|_invalid| unknown_key())?;
+    let change = begin(&tenant.name, &caller, "key.revoke").with("key", &id);
     let keys = console.0.keys.clone();
     console
         .change(change, async move {
@@ -174,11 +203,13 @@ fn unknown_key() -> Problem {
 /// Removes the keys that have ended.
 pub(super) async fn purge(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
     Path(tenant): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = console.tenant(&tenant)?;
-    let change = begin(&tenant.name, operator, "key.purge");
+    let tenant = console.tenant(&caller, &tenant)?;
+    let action = console.before(&tenant.name).revoking_key(None);
+    console.may(&caller, &action).await?;
+    let change = begin(&tenant.name, &caller, "key.purge");
     let keys = console.0.keys.clone();
     let purged = console.change(change, async move {
         let purged = keys.purge(&tenant.name, now()).await;

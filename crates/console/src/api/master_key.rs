@@ -1,15 +1,12 @@
 //! The master key, under which credentials are sealed and API keys hashed.
 
-use axum::{
-    Json,
-    extract::{ConnectInfo, State},
-};
-use gatewright_core::TenantId;
+use axum::{Json, extract::State};
+use gatewright_core::{AdminAction, AdminVerb, TenantId};
 use gatewright_vault::{MasterKeyId, RecordKey, Rewrapped, RotateMasterKeyError};
 use serde_json::{Value, json};
 
 use super::{Console, begin, keys::state, now, rfc3339};
-use crate::{Operator, problem::Problem};
+use crate::{caller::Caller, problem::Problem};
 
 /// Credentials that are read at a time.
 const PAGE: u32 = 500;
@@ -18,17 +15,24 @@ const PAGE: u32 = 500;
 /// the one that is the current one there.
 pub(super) async fn rotate(
     State(console): State<Console>,
-    ConnectInfo(operator): ConnectInfo<Operator>,
+    caller: Caller,
 ) -> Result<Json<Value>, Problem> {
+    let action = AdminAction::new(
+        TenantId::default(),
+        AdminVerb::SystemWrite,
+        "master-key",
+        "",
+    );
+    console.may(&caller, &action).await?;
     let changes = console.clone();
     changes
-        .to_its_end(async move { console.rotate(operator).await })
+        .to_its_end(async move { console.rotate(&caller).await })
         .await
 }
 
 impl Console {
-    async fn rotate(&self, operator: Operator) -> Result<Json<Value>, Problem> {
-        let change = begin(&TenantId::default(), operator, "master-key.rotate");
+    async fn rotate(&self, caller: &Caller) -> Result<Json<Value>, Problem> {
+        let change = begin(&TenantId::default(), caller, "master-key.rotate");
         let made = self.recorded(change, async {
             match self.0.estate.rotate_master_key().await {
                 Ok(made) => Ok((Some(made.clone()), vec![("master_key", made.to_string())])),
@@ -43,7 +47,7 @@ impl Console {
         let (mut rewrapped, mut needs) = (0, Vec::new());
         for tenant in self.0.estate.tenants() {
             let change =
-                begin(&tenant.name, operator, "credential.rewrap").with("master_key", &current);
+                begin(&tenant.name, caller, "credential.rewrap").with("master_key", &current);
             let done = self.recorded(change, async {
                 let done = self.0.vault.rewrap(&tenant.name).await;
                 let done = done.map_err(|error| {

@@ -3,7 +3,7 @@ use std::{sync::Mutex, time::Duration};
 use async_trait::async_trait;
 use axum::{body::Body, extract::connect_info::MockConnectInfo};
 use gatewright_audit::{AuditSink as _, Durability, Record};
-use gatewright_core::{CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
+use gatewright_core::{Actor, CredentialMode, CredentialOwner, CredentialRule, SecretBytes};
 use gatewright_identity::{MacKey, MacKeys};
 use gatewright_store::SqliteStore;
 use gatewright_vault::{
@@ -20,7 +20,7 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::ServerView;
+use crate::{Operator, ServerView};
 
 const ISSUER: &str = "https://idp.example";
 const ANN: &str = "user:https:%2F%2Fidp.example|ann";
@@ -89,10 +89,10 @@ async fn bed() -> Bed {
     };
     let keys = ApiKeyRing::new(store.clone(), MacKeys::new(&mac, &[]));
     keys.load(&TenantId::default()).await.unwrap();
-    let vault = SealedVault::new(store.clone(), Arc::clone(&masters));
+    let vault = SealedVault::new(store, Arc::clone(&masters));
     let log = SegmentFiles::open(dir.path().join("audit")).unwrap();
-    let directory = Directory::builder(store, log.clone()).open().await.unwrap();
     let stop = CancellationToken::new();
+    let (directory, authority) = crate::tests::directory(log.clone()).await;
     let console = Console::new(
         Fixed {
             people: Mutex::default(),
@@ -102,6 +102,7 @@ async fn bed() -> Bed {
         keys.clone(),
         log.clone(),
         directory,
+        authority,
         stop,
     );
     let router = console

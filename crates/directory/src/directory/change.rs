@@ -6,6 +6,7 @@ use gatewright_core::{Actor, Change, ServerName, Stage, TenantId};
 
 use super::{Cell, Directory, OpenDirectoryError, TenantSettings};
 use crate::{
+    check::Proposal,
     edit::{Applied, ChangeError, Edit},
     lock,
     model::Document,
@@ -110,7 +111,6 @@ impl Directory {
         tenant: &TenantId,
         edits: &[Edit],
     ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
-        self.may(actor, tenant, edits).await?;
         let cell = self.cell(tenant).unwrap_or_default();
         let known = lock::read(&cell.state).revision;
         if known != Revision::NONE
@@ -118,7 +118,8 @@ impl Directory {
         {
             self.refresh(tenant, head).await.map_err(unreadable)?;
         }
-        let (_, planned) = self.planned(tenant, &cell, edits).await?;
+        let planned = self.planned(tenant, &cell, edits).await;
+        let (_, planned) = self.authorised(actor, tenant, edits, planned).await?;
         self.check_names(tenant, &planned).await?;
         Ok(planned.differences)
     }
@@ -167,14 +168,37 @@ impl Directory {
         Ok(head.map(|(_, head)| head).filter(|head| *head > known))
     }
 
-    async fn may(
+    /// What was planned, where whoever asks may make it, and why it cannot be where they may know that.
+    async fn authorised(
         &self,
         actor: &Actor,
         tenant: &TenantId,
         edits: &[Edit],
-    ) -> Result<(), ChangeError> {
-        let may = self.0.authorise.authorise(actor, tenant, edits).await;
-        may.map_err(ChangeError::Forbidden)
+        planned: Result<(Revision, Planned), ChangeError>,
+    ) -> Result<(Revision, Planned), ChangeError> {
+        let authorise = &self.0.authorise;
+        match planned {
+            Ok(planned) => {
+                if planned.1.alterations.is_empty() {
+                    // That it is so already is to be known by whoever may know what there is.
+                    let may = authorise.may_learn(actor, tenant, edits, self).await;
+                    may.map_err(ChangeError::Forbidden)?;
+                }
+                let proposal = Proposal {
+                    actor,
+                    tenant,
+                    alterations: &planned.1.alterations,
+                    directory: self,
+                };
+                let may = authorise.authorise(proposal).await;
+                may.map_err(ChangeError::Forbidden)?;
+                Ok(planned)
+            }
+            Err(error) => {
+                let may = authorise.may_learn(actor, tenant, edits, self).await;
+                Err(may.map_or_else(ChangeError::Forbidden, |()| error))
+            }
+        }
     }
 
     async fn make(
@@ -185,7 +209,6 @@ impl Directory {
         action: &'static str,
         edits: Vec<Edit>,
     ) -> Result<Applied, ChangeError> {
-        self.may(&actor, tenant, &edits).await?;
         let _turn = cell.turn.lock().await;
         let mut begun: Option<Change> = None;
         for _ in 0..ATTEMPTS {
@@ -203,6 +226,8 @@ impl Directory {
                 }
                 continue;
             }
+            // Again at every attempt: whoever may not any more has lost it to the change that came first.
+            let planned = self.authorised(&actor, tenant, &edits, planned).await;
             let (base, planned) = match planned {
                 Ok((base, planned)) if planned.writes.is_empty() => {
                     if let Some(begun) = begun {

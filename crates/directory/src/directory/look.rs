@@ -6,9 +6,10 @@ use gatewright_core::{PartyKind, Subject, TenantId};
 
 use super::Directory;
 use crate::{
+    edit::Fault,
     model::{
-        Document, Grant, Holder, Issuer, MemberKind, MemberRef, Policies, Role, Server, Tenant,
-        UnreadableRecord, VirtualServer,
+        Document, Grant, Holder, Issuer, MemberKind, MemberRef, Policies, Role, ScimAttribute,
+        Server, Tenant, UnreadableRecord, VirtualServer,
     },
     plan::Key,
     records::{Kind, Record, RecordsError, Revision, UniqueName},
@@ -113,6 +114,14 @@ impl Directory {
     #[must_use]
     pub fn settings(&self, tenant: &TenantId) -> Option<TenantSettings> {
         self.with(tenant, TenantSettings::of)
+    }
+
+    /// Whether a tenant could be served that had these settings.
+    ///
+    /// # Errors
+    /// [`Fault`] names what is wrong, and how to put it right.
+    pub fn check(&self, tenant: &TenantId, settings: &TenantSettings) -> Result<(), Fault> {
+        self.0.check.check(tenant, settings)
     }
 
     /// The thing of this kind and id.
@@ -263,6 +272,31 @@ impl Directory {
         .unwrap_or_default()
     }
 
+    /// The issuers whose people are provisioned, and by which attribute they are found.
+    #[must_use]
+    pub fn scim_attributes(&self, tenant: &TenantId) -> Vec<(String, ScimAttribute)> {
+        self.with(tenant, |state| {
+            let issuers = state.issuers.values();
+            issuers
+                .filter_map(|known| Some((known.issuer.clone(), known.scim_attribute?)))
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
+    /// A role that the tenant has by itself, as it is in force.
+    #[must_use]
+    pub fn role(&self, tenant: &TenantId, name: &str) -> Option<Role> {
+        self.with(tenant, |state| state.roles.get(name).cloned())
+            .flatten()
+    }
+
+    /// Whether there is a tenant of this name.
+    #[must_use]
+    pub fn has_tenant(&self, tenant: &TenantId) -> bool {
+        self.cell(tenant).is_some()
+    }
+
     /// Every grant, by id.
     #[must_use]
     pub fn grants(&self, tenant: &TenantId) -> Vec<(Arc<str>, Grant)> {
@@ -354,7 +388,6 @@ fn listed(record: Record) -> Result<Listed, LookError> {
     Ok(Listed { record, document })
 }
 
-/// Whether what is in a group is of this kind.
 impl MemberRef {
     /// A person.
     #[must_use]

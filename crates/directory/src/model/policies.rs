@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Identity;
+
 /// Hand-written policies: one version, or the draft of the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,12 @@ pub struct Policies {
     /// Who wrote it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// As whom whoever wrote any of it could come back: they do not publish it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drafted_by: Vec<Identity>,
+    /// When it was written last, or published; milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
     /// The version that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,

@@ -7,19 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Role(pub access::Role);
 
 impl Role {
-    /// The names of the roles that every tenant has and nobody changes.
-    pub const BUILT_IN: [&str; 6] = [
-        "metadata-viewer",
-        "content-auditor",
-        "credential-custodian",
-        "policy-author",
-        "policy-approver",
-        "administrator",
-    ];
-
     /// Whether every tenant has the role of this name.
     #[must_use]
     pub fn is_built_in(name: &str) -> bool {
-        Self::BUILT_IN.contains(&name)
+        access::BuiltInRole::named(name).is_some()
     }
 }

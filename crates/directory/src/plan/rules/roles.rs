@@ -40,6 +40,8 @@ impl Plan<'_> {
             }
         }
         match &grant.over {
+            // They share one space of names.
+            Some(Over::Server(server)) if self.is_there(Kind::VirtualServer, server) => {}
             Some(Over::Server(server)) => self.must_be_there(Kind::Server, server)?,
             Some(Over::Group(group)) => self.must_be_there(Kind::Group, group)?,
             None => {}

@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
-    Authorise, Edit, Expected, MemoryRecords,
+    Authorise, Authorised, Edit, Expected, MemoryRecords, Proposal,
     model::Document,
     records::Kind,
     scim::{digest_of_token, new_token},
@@ -54,19 +54,26 @@ impl Recorder for Log {
 struct Provisioners;
 
 impl Authorise for Provisioners {
-    fn authorise<'a>(
-        &'a self,
-        _: &'a gatewright_core::Actor,
-        _: &'a TenantId,
-        edits: &'a [Edit],
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        let touches = |edit: &Edit| matches!(edit, Edit::Put { document: Document::User(user), .. } if user.user_name == "untouchable");
-        let may = if edits.iter().any(touches) {
+    fn authorise<'a>(&'a self, proposal: Proposal<'a>) -> Authorised<'a> {
+        let touches = proposal.alterations.iter().any(|alteration| {
+            matches!(&alteration.after, Some(Document::User(user)) if user.user_name == "untouchable")
+        });
+        let may = if touches {
             Err("you may not change this".to_owned())
         } else {
             Ok(())
         };
         Box::pin(std::future::ready(may))
+    }
+
+    fn may_learn<'a>(
+        &'a self,
+        _: &'a gatewright_core::Actor,
+        _: &'a TenantId,
+        _: &'a [Edit],
+        _: &'a Directory,
+    ) -> Authorised<'a> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
