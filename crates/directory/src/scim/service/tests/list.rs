@@ -22,6 +22,10 @@ async fn what_the_service_says_of_itself_is_there() {
         bed.get("/ResourceTypes/Agent").await.expect(200).body["schema"],
         AGENT
     );
+    for path in ["/ServiceProviderConfig", "/Schemas", "/ResourceTypes/User"] {
+        let filtered = format!("{path}?filter=id pr");
+        bed.get(&filtered).await.expect(403);
+    }
     bed.get("/Schemas/urn:x").await.expect(404);
     bed.get("/ResourceTypes/Robot").await.expect(404);
 }
