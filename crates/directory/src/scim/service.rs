@@ -206,7 +206,10 @@ impl ScimService {
         let (parts, body) = request.into_parts();
         if !target.takes(&parts.method) {
             let detail = format!("`{}` cannot be asked of this path", parts.method);
-            return Err(ScimError::of_status(StatusCode::METHOD_NOT_ALLOWED, detail));
+            return Ok(Answer {
+                allow: Some(target.methods().join(", ")),
+                ..Answer::from(ScimError::of_status(StatusCode::METHOD_NOT_ALLOWED, detail))
+            });
         }
         let asked = Asked {
             matching: Matching::of(&parts.headers)?,
@@ -214,6 +217,15 @@ impl ScimService {
             body: body_of(&parts, body).await?,
             method: parts.method,
         };
+        let describes = matches!(
+            target,
+            Target::Config | Target::ResourceTypes(_) | Target::Schemas(_)
+        );
+        if describes && asked.parameters().any(|(name, _)| name == "filter") {
+            // RFC 7644 §4: it would hide what there is.
+            let detail = "what the service says of itself is not filtered";
+            return Err(ScimError::of_status(StatusCode::FORBIDDEN, detail));
+        }
         match target {
             Target::Config => Ok(Answer::ok(schema::service_provider_config(
                 &caller.location,

@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub(super) version: Option<String>,
     /// Seconds after which it may be tried again.
     pub(super) retry_after: Option<u64>,
+    /// The methods that would have been taken.
+    pub(super) allow: Option<String>,
 }
 
 impl Answer {
@@ -25,6 +27,7 @@ impl Answer {
             location: None,
             version: None,
             retry_after: None,
+            allow: None,
         }
     }
 
@@ -56,6 +59,7 @@ impl Answer {
         let more = [
             (header::LOCATION, self.location),
             (header::ETAG, self.version),
+            (header::ALLOW, self.allow),
             (
                 header::RETRY_AFTER,
                 self.retry_after.map(|seconds| seconds.to_string()),

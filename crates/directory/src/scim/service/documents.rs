@@ -10,7 +10,7 @@ use crate::{
     model::{Agent, AgentStatus, Document, Group, MemberKind, MemberRef, Origin, User},
     records::Kind,
     scim::{
-        Attributes, ScimError, ScimType,
+        Attributes, ScimError, ScimType, comparable_name,
         patch::kind_name,
         schema::{AGENT, GROUP, ResourceType, USER},
         validate::schemas_of,
@@ -307,15 +307,18 @@ pub(super) fn document(
         }
         _ => {
             let user_name = text("userName").unwrap_or_default();
-            crate::scim::comparable_name(&user_name).map_err(|error| {
-                ScimError::new(ScimType::InvalidValue, format!("`userName`: {error}"))
-            })?;
             let display_name = text("displayName");
             let external_id = text("externalId");
             let before = match before {
                 Some(Document::User(user)) => Some(user),
                 _ => None,
             };
+            // Whoever has a name already can be switched off whatever it is.
+            if before.is_none_or(|before| before.user_name != user_name) {
+                comparable_name(&user_name).map_err(|error| {
+                    ScimError::new(ScimType::InvalidValue, format!("`userName`: {error}"))
+                })?;
+            }
             let active = match resource.remove(ACTIVE) {
                 Some(Value::Bool(active)) => active,
                 _ => {

@@ -65,19 +65,19 @@ impl Target {
         }
     }
 
-    pub(super) fn takes(&self, method: &Method) -> bool {
+    /// The methods that it takes.
+    pub(super) const fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::Config | Self::ResourceTypes(_) | Self::Schemas(_) => *method == Method::GET,
-            Self::Search(_) | Self::Bulk => *method == Method::POST,
-            Self::All(_) => matches!(*method, Method::GET | Method::POST),
-            Self::One(..) => {
-                matches!(
-                    *method,
-                    Method::GET | Method::PUT | Method::PATCH | Method::DELETE
-                )
-            }
-            Self::Me => true,
+            Self::Config | Self::ResourceTypes(_) | Self::Schemas(_) => &["GET"],
+            Self::Search(_) | Self::Bulk => &["POST"],
+            Self::All(_) => &["GET", "POST"],
+            Self::One(..) => &["GET", "PUT", "PATCH", "DELETE"],
+            Self::Me => &["GET", "POST", "PUT", "PATCH", "DELETE"],
         }
+    }
+
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        self.methods().contains(&method.as_str())
     }
 }
 

@@ -2,6 +2,7 @@ mod access;
 mod bulk;
 mod change;
 mod entra;
+mod faults;
 mod list;
 mod okta;
 mod races;
@@ -32,9 +33,12 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const IDP: &str = "https://idp.example";
 const URL: &str = "https://gw.example.com";
 
-/// What was recorded, for whoever looks.
+/// What was recorded, for whoever looks; it can be told to take no more.
 #[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<Change>>>);
+struct Log(
+    Arc<std::sync::Mutex<Vec<Change>>>,
+    Arc<std::sync::atomic::AtomicBool>,
+);
 
 impl Recorder for Log {
     fn record<'a>(
@@ -43,6 +47,10 @@ impl Recorder for Log {
         stage: Stage,
         _: Timestamp,
     ) -> Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send + 'a>> {
+        if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+            let full = Err(RecordError::new("the disk is full"));
+            return Box::pin(std::future::ready(full));
+        }
         if stage == Stage::Begun {
             self.0.lock().unwrap().push(change.clone());
         }

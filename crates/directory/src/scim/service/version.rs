@@ -69,9 +69,9 @@ impl Matching {
         })
     }
 
-    /// Whether whoever asks has said what version it is about.
+    /// Whether whoever asks has said what version it is about: `*` is about any.
     pub(super) const fn is_about_a_version(&self) -> bool {
-        self.one_of.is_some()
+        matches!(self.one_of, Some(Tags::These(_)))
     }
 
     /// For a change: refused unless the condition holds for what is there.

@@ -54,8 +54,12 @@ async fn every_route_answers_whoever_has_a_token() {
             .replace("{urn}", CORE)
             .replace("{id}", "x");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let status = bed.ask(method, &path, None).await.status.as_u16();
+            let answered = bed.ask(method, &path, None).await;
+            let status = answered.status.as_u16();
             assert_ne!(status, 401, "{method} {path}");
+            if status == 405 {
+                assert_eq!(answered.header("allow"), methods.join(", "), "{path}");
+            }
             assert_eq!(
                 status == 405,
                 !methods.contains(&method),

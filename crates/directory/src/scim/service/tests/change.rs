@@ -587,3 +587,18 @@ async fn an_attribute_that_is_taken_away_is_gone_and_lets_nobody_in() {
     assert_eq!(on.body["active"], true);
     assert!(bed.is_let_in("x-ann"));
 }
+
+#[tokio::test]
+async fn whoever_has_a_name_that_would_be_refused_now_can_be_switched_off_all_the_same() {
+    let bed = Bed::start().await;
+    let named = json!({"user_name": "pаypal", "external_id": "p1"});
+    bed.put("default", Kind::User, "u-p", &named).await;
+    assert!(bed.is_let_in("p1"));
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    bed.patch("/Users/u-p", off).await.expect(200);
+    assert!(!bed.is_let_in("p1"));
+    let other = json!([{"op": "replace", "path": "userName", "value": "pаypa1"}]);
+    bed.patch("/Users/u-p", other)
+        .await
+        .of_type(400, "invalidValue");
+}
