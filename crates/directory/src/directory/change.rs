@@ -17,6 +17,9 @@ use crate::{
 /// So often a change is made again from what others have made meanwhile.
 const ATTEMPTS: usize = 16;
 
+/// A change of more things than this is told in several records, so that none is larger than whoever reads the log can bear.
+const PER_RECORD: usize = 500;
+
 /// What is served of a tenant is made of these.
 const SETTINGS: [Kind; 6] = [
     Kind::Tenant,
@@ -334,15 +337,20 @@ impl Directory {
             }
             self.end(&begun, Stage::Failed).await;
         }
-        let mut change = Change::new(tenant.clone(), actor.clone(), action)
-            .differing(planned.differences.clone());
+        let mut change = Change::new(tenant.clone(), actor.clone(), action);
         change.server = edits.iter().find_map(server_of);
-        let recorded = self
-            .0
-            .recorder
-            .record(&change, Stage::Begun, self.0.clock.now());
-        recorded.await.map_err(ChangeError::Unrecorded)?;
-        Ok(change)
+        let parts = planned.differences.chunks(PER_RECORD);
+        let all = parts.len();
+        for (place, part) in parts.enumerate() {
+            let mut record = change.clone().differing(part.to_vec());
+            if all > 1 {
+                record = record.with("part", &format!("{} of {all}", place + 1));
+            }
+            let now = self.0.clock.now();
+            let recorded = self.0.recorder.record(&record, Stage::Begun, now);
+            recorded.await.map_err(ChangeError::Unrecorded)?;
+        }
+        Ok(change.differing(planned.differences.clone()))
     }
 
     async fn failed(&self, begun: Option<Change>, error: ChangeError) -> ChangeError {

@@ -110,6 +110,13 @@ async fn a_group_is_changed_at_the_cost_of_what_changes() {
     }
     bed.make(edits).await.unwrap();
     assert_eq!(bed.directory.count_members(&bed.tenant, "g"), 2_000);
+    let parts: Vec<usize> = bed
+        .log()
+        .iter()
+        .filter(|(stage, change)| *stage == Stage::Begun && change.details.contains_key("part"))
+        .map(|(_, change)| change.differences.len())
+        .collect();
+    assert_eq!(parts, [500; 8], "no record is too large to read");
     bed.ann().await;
     bed.join("g", MemberRef::user("u-ann")).await.unwrap();
     let (_, last) = bed.log().pop().unwrap();
