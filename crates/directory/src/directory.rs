@@ -11,12 +11,13 @@ use std::{
     fmt,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use gatewright_core::{Clock, Recorder, SystemClock, TenantId, Timestamp};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
@@ -32,6 +33,9 @@ use crate::{
 
 /// Where nothing was heard of the storage for so long, nobody is let in any more.
 pub const MAX_STALENESS: Duration = Duration::from_secs(30);
+
+/// Newcomers who are taken in at once; whoever comes beyond is asked to come again.
+const ADMISSIONS: usize = 32;
 
 /// Why the directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,8 @@ pub(crate) struct Inner {
     /// When it was last sure that nothing is newer than what is in memory; milliseconds since 1970.
     confirmed_at: AtomicI64,
     changes: TaskTracker,
+    /// How many newcomers are taken in at once.
+    admissions: Semaphore,
     stop: CancellationToken,
 }
 
@@ -70,6 +76,8 @@ pub(crate) struct Cell {
     state: RwLock<State>,
     /// One change or refresh at a time.
     turn: tokio::sync::Mutex<()>,
+    /// What is stored of it cannot be read by this version: nobody is let in.
+    unreadable: AtomicBool,
 }
 
 /// Collects what a [`Directory`] is made of.
@@ -132,6 +140,7 @@ impl DirectoryBuilder {
             max_staleness: self.max_staleness,
             confirmed_at: AtomicI64::new(now),
             changes: TaskTracker::new(),
+            admissions: Semaphore::new(ADMISSIONS),
             stop: CancellationToken::new(),
         }));
         directory.load_all().await?;

@@ -5,7 +5,7 @@ mod follow;
 pub(crate) mod rules;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -87,6 +87,17 @@ impl<'a> Plan<'a> {
                 let document = Document::Member(Membership {
                     member: member.kind,
                 });
+                let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Agent];
+                let of_another_kind = kinds.into_iter().any(|kind| {
+                    kind != member.kind && self.is_member(group, &member_of(kind, &member.id))
+                });
+                if of_another_kind {
+                    let message = format!(
+                        "something else of the id `{}` is in the group `{group}` already: take it out first, or choose another id",
+                        member.id
+                    );
+                    return Err(ChangeError::broken("member-clash", message));
+                }
                 if !self.is_member(group, member) {
                     self.next
                         .insert(member_key(group, &member.id), Some(document));
@@ -177,7 +188,7 @@ impl<'a> Plan<'a> {
     /// Who is in a group by themselves, as the plan stands.
     fn members(&self, group: &str) -> Vec<MemberRef> {
         let before = self.state.groups.get(group);
-        let mut members: Vec<MemberRef> = before
+        let mut members: HashSet<MemberRef> = before
             .into_iter()
             .flat_map(|group| &group.members)
             .filter(|member| self.is_member(group, member))
@@ -199,11 +210,11 @@ impl<'a> Plan<'a> {
                     kind: is.member,
                     id: member.into(),
                 };
-                if !members.contains(&member) {
-                    members.push(member);
-                }
+                members.insert(member);
             }
         }
+        let mut members: Vec<MemberRef> = members.into_iter().collect();
+        members.sort_unstable();
         members
     }
 

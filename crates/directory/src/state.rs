@@ -165,7 +165,7 @@ impl State {
         if let Some(before) = self.agents.remove(id) {
             for identity in &before.identities {
                 let subject = identity.subject();
-                self.agents_by_identity.remove(&subject);
+                people::take_back(&mut self.agents_by_identity, &subject, id);
                 touched.subjects.push(of_agent(subject));
             }
             if let Some(owner) = &before.owner
@@ -212,6 +212,7 @@ impl State {
         match document {
             Some(Document::Member(membership)) => {
                 let group: Arc<str> = group.into();
+
                 let member = MemberRef {
                     kind: membership.member,
                     id: member.into(),

@@ -144,6 +144,11 @@ impl Observer for Serving {
         let mut tenants = self.tenants();
         let is_new = !tenants.contains_key(tenant);
         let one = tenants.entry(tenant.clone()).or_default();
+        if is_new {
+            for (_, grant) in directory.grants(tenant) {
+                add(&one.grants, tenant, &grant);
+            }
+        }
         for holder in &update.holders {
             let Some(grantee) = config::grantee(holder) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use gatewright_core::{Actor, Change, ServerName, Stage, TenantId};
+use gatewright_core::{Actor, Change, Difference, ServerName, Stage, TenantId};
 
 use super::{Cell, Directory, OpenDirectoryError, TenantSettings};
 use crate::{
@@ -19,6 +19,8 @@ const ATTEMPTS: usize = 16;
 
 /// A change of more things than this is told in several records, so that none is larger than whoever reads the log can bear.
 const PER_RECORD: usize = 500;
+/// Nor of more bytes than this, where it is more than one thing.
+const BYTES_PER_RECORD: usize = 256 * 1024;
 
 /// What is served of a tenant is made of these.
 const SETTINGS: [Kind; 6] = [
@@ -65,7 +67,7 @@ impl Directory {
         actor: &Actor,
         tenant: &TenantId,
         edits: &[Edit],
-    ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
+    ) -> Result<Vec<Difference>, ChangeError> {
         if self.cell(tenant).is_none() {
             return Err(ChangeError::NoTenant(tenant.clone()));
         }
@@ -94,14 +96,19 @@ impl Directory {
         }];
         let (directory, tenant) = (self.clone(), tenant.clone());
         let made = self.0.changes.spawn(async move {
-            let cell = Arc::new(Cell::default());
+            // Those who are told of it look it up.
+            let cell = {
+                let mut tenants = lock::write(&directory.0.tenants);
+                Arc::clone(tenants.entry(tenant.clone()).or_default())
+            };
             let made = directory
                 .make(actor, &tenant, &cell, "tenant.create", edits)
-                .await?;
-            lock::write(&directory.0.tenants)
-                .entry(tenant)
-                .or_insert(cell);
-            Ok(made)
+                .await;
+            let is_new = lock::read(&cell.state).revision == Revision::NONE;
+            if made.is_err() && is_new {
+                lock::write(&directory.0.tenants).remove(&tenant);
+            }
+            made
         });
         made.await
             .map_err(|ended| ChangeError::Unavailable(RecordsError::new(ended)))?
@@ -113,7 +120,7 @@ impl Directory {
         actor: &Actor,
         tenant: &TenantId,
         edits: &[Edit],
-    ) -> Result<Vec<gatewright_core::Difference>, ChangeError> {
+    ) -> Result<Vec<Difference>, ChangeError> {
         let cell = self.cell(tenant).unwrap_or_default();
         let known = lock::read(&cell.state).revision;
         if known != Revision::NONE
@@ -339,9 +346,9 @@ impl Directory {
         }
         let mut change = Change::new(tenant.clone(), actor.clone(), action);
         change.server = edits.iter().find_map(server_of);
-        let parts = planned.differences.chunks(PER_RECORD);
+        let parts = parts(&planned.differences);
         let all = parts.len();
-        for (place, part) in parts.enumerate() {
+        for (place, part) in parts.into_iter().enumerate() {
             let mut record = change.clone().differing(part.to_vec());
             if all > 1 {
                 record = record.with("part", &format!("{} of {all}", place + 1));
@@ -371,6 +378,33 @@ impl Directory {
             tracing::error!(%error, reference = %change.reference, "the end of a change is not in the log");
         }
     }
+}
+
+/// The differences, as many together as one record bears.
+fn parts(differences: &[Difference]) -> Vec<&[Difference]> {
+    let mut parts = Vec::new();
+    let mut rest = differences;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fit = rest
+            .iter()
+            .take(PER_RECORD)
+            .take_while(|difference| {
+                bytes += size(difference);
+                bytes <= BYTES_PER_RECORD
+            })
+            .count();
+        let (part, later) = rest.split_at(fit.max(1).min(rest.len()));
+        parts.push(part);
+        rest = later;
+    }
+    parts
+}
+
+fn size(difference: &Difference) -> usize {
+    let side =
+        |side: &Option<serde_json::Value>| side.as_ref().map_or(0, |side| side.to_string().len());
+    difference.of.len() + side(&difference.before) + side(&difference.after)
 }
 
 fn server_of(edit: &Edit) -> Option<ServerName> {

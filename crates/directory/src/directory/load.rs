@@ -7,7 +7,7 @@ use gatewright_core::{TenantId, Timestamp};
 use super::{Cell, Directory, OpenDirectoryError};
 use crate::{
     lock,
-    model::Document,
+    model::{Document, UnreadableRecord},
     records::{Changed, Kind, Position, Revision},
     state::{State, Touched},
 };
@@ -33,15 +33,30 @@ const IN_MEMORY: [Kind; 11] = [
 impl Directory {
     pub(super) async fn load_all(&self) -> Result<(), OpenDirectoryError> {
         for (tenant, head) in self.0.records.heads().await? {
-            self.load(&tenant, head).await?;
+            match self.load(&tenant, head).await {
+                Err(OpenDirectoryError::Unreadable(error)) => self.give_up(&tenant, &error),
+                loaded => loaded?,
+            }
         }
         Ok(())
+    }
+
+    /// Lets nobody into a tenant that cannot be read; others are none the worse for it.
+    pub(super) fn give_up(&self, tenant: &TenantId, error: &UnreadableRecord) {
+        tracing::error!(%tenant, %error, "a tenant cannot be read, and everybody of it is refused");
+        let cell = {
+            let mut tenants = lock::write(&self.0.tenants);
+            Arc::clone(tenants.entry(tenant.clone()).or_default())
+        };
+        cell.unreadable.store(true, Ordering::Relaxed);
+        lock::write(&cell.state).waiting.tell_everybody();
     }
 
     /// Reads a tenant whole. What is committed meanwhile is read once more.
     async fn load(&self, tenant: &TenantId, head: Revision) -> Result<(), OpenDirectoryError> {
         let mut state = State::default();
         state.revision = head;
+        let mut touched = Touched::default();
         for kind in IN_MEMORY {
             let mut after: Option<Arc<str>> = None;
             loop {
@@ -53,19 +68,30 @@ impl Directory {
                 after = page.last().map(|record| Arc::clone(&record.id));
                 for record in page {
                     let document = Document::read(&record)?;
-                    state.set(kind, &record.id, Some(document));
+                    touched.add(state.set(kind, &record.id, Some(document)));
                 }
                 if whole {
                     break;
                 }
             }
         }
-        let cell = Arc::new(Cell {
+        let loaded = Arc::new(Cell {
             state: state.into(),
             ..Cell::default()
         });
-        lock::write(&self.0.tenants).insert(tenant.clone(), cell);
-        self.refresh(tenant, head).await
+        // Somebody may have made it meanwhile, and others hold theirs.
+        let is_ours = {
+            let mut tenants = lock::write(&self.0.tenants);
+            let cell = tenants
+                .entry(tenant.clone())
+                .or_insert_with(|| Arc::clone(&loaded));
+            Arc::ptr_eq(cell, &loaded)
+        };
+        if is_ours {
+            touched.subjects.clear();
+            self.tell_observers(tenant, head, touched);
+        }
+        Box::pin(self.refresh(tenant, head)).await
     }
 
     /// Takes over what was committed since, up to `head` at least.
@@ -108,6 +134,7 @@ impl Directory {
             .into_iter()
             .filter(|(kind, ..)| IN_MEMORY.contains(kind));
         self.take_over(tenant, cell, revision, next, self.0.clock.now());
+        cell.unreadable.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,6 +1,10 @@
 //! Who is alive, and who is taken in at first sight.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 use gatewright_core::{
     Actor, Party, PartyKind, ReferenceId, Status, Subject, Subjects, TenantId, Timestamp,
@@ -8,11 +12,10 @@ use gatewright_core::{
 
 use super::Directory;
 use crate::{
-    apply::at_issuer,
     directory::Listed,
     edit::{Applied, ChangeError, Edit, Expected},
     lock,
-    model::{Document, Identity, Origin, User},
+    model::{Document, Identity, Invited, Origin, User},
     plan::rules::people::domain,
     records::Kind,
     state::State,
@@ -23,9 +26,14 @@ impl Subjects for Directory {
         if self.is_stale() {
             return Status::Unavailable;
         }
+        let Some(cell) = self.cell(tenant) else {
+            return Status::Disabled;
+        };
+        if cell.unreadable.load(Ordering::Relaxed) {
+            return Status::Unavailable;
+        }
         let now = self.0.clock.now();
-        self.with(tenant, |state| state.status(kind, subject, now))
-            .unwrap_or(Status::Disabled)
+        lock::read(&cell.state).status(kind, subject, now)
     }
 
     fn admit<'a>(
@@ -41,6 +49,13 @@ impl Subjects for Directory {
                     (invited(state, newcomer, now), everybody)
                 })
                 .unwrap_or_default();
+            if invited.is_none() && !everybody {
+                return Status::Unknown;
+            }
+            // Beyond so many at once it is said that it cannot be said.
+            let Ok(_turn) = self.0.admissions.try_acquire() else {
+                return Status::Unavailable;
+            };
             match invited {
                 Some(id) => self.bind(tenant, &id, newcomer).await,
                 None if everybody => self.take_in(tenant, newcomer).await,
@@ -113,7 +128,13 @@ impl Directory {
         else {
             return Status::Unknown;
         };
-        if user.invited.take().is_none() {
+        // What is stored may be another invitation than the one in memory.
+        let now = self.0.clock.now().millis();
+        let meant = user.invited.take().is_some_and(|invited| {
+            let email = newcomer.verified_email().map(Invited::folded);
+            email == Some(Invited::folded(&invited.email)) && now < invited.expires
+        });
+        if !meant {
             return self.status(tenant, PartyKind::User, subject);
         }
         user.identities.push(Identity::from(subject));
@@ -131,7 +152,7 @@ impl Directory {
     async fn take_in(&self, tenant: &TenantId, newcomer: &Party) -> Status {
         let subject = newcomer.subject();
         let id: Arc<str> = ReferenceId::random().to_string().into();
-        let mut user = User::new(&at_issuer(subject));
+        let mut user = User::new(&subject.to_string());
         user.display_name = newcomer.name().map(str::to_owned);
         user.identities = vec![Identity::from(subject)];
         user.origin = Origin::Sight;

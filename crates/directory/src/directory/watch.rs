@@ -9,7 +9,7 @@ use std::{
 use gatewright_core::TenantId;
 use tokio::{sync::broadcast::error::RecvError, time::MissedTickBehavior};
 
-use super::Directory;
+use super::{Directory, OpenDirectoryError};
 use crate::{
     lock,
     model::Holder,
@@ -96,9 +96,13 @@ impl Directory {
             if known.is_some_and(|known| known >= head) {
                 continue;
             }
-            if let Err(error) = self.refresh(&tenant, head).await {
-                tracing::error!(%tenant, %error, "the directory cannot be read, and what is known of it gets older");
-                return;
+            match self.refresh(&tenant, head).await {
+                Ok(()) => {}
+                Err(OpenDirectoryError::Unreadable(error)) => self.give_up(&tenant, &error),
+                Err(error) => {
+                    tracing::error!(%tenant, %error, "the directory cannot be read, and what is known of it gets older");
+                    return;
+                }
             }
         }
         self.confirm(began);

@@ -16,8 +16,8 @@ pub(super) fn between(
     before: Option<&Document>,
     after: Option<&Document>,
 ) -> Difference {
-    let mut before = before.map(|document| untold(document.to_value()));
-    let mut after = after.map(|document| untold(document.to_value()));
+    let mut before = before.map(Document::to_value);
+    let mut after = after.map(Document::to_value);
     if let (Some(Value::Object(before)), Some(Value::Object(after))) = (&mut before, &mut after) {
         let same: Vec<String> = before
             .iter()
@@ -31,12 +31,12 @@ pub(super) fn between(
     }
     Difference {
         of: format!("{kind} {id}"),
-        before,
-        after,
+        before: before.map(untold),
+        after: after.map(untold),
     }
 }
 
-/// Without the values of variables; that there are some is said.
+/// Without the values of variables; that there are some, and that they are others than before, is said.
 fn untold(mut document: Value) -> Value {
     if let Some(Value::Object(variables)) = document.get_mut(UNTOLD) {
         let names = std::mem::take(variables);

@@ -26,6 +26,7 @@ impl Plan<'_> {
                 None => self.check_removed(*kind, id)?,
             }
         }
+        self.check_nobody_is_two()?;
         self.check_administrators()
     }
 
@@ -42,7 +43,7 @@ impl Plan<'_> {
             return Err(ChangeError::broken("too-large", message));
         }
         match document {
-            Document::User(user) => self.check_user(id, user),
+            Document::User(user) => self.check_user(user),
             Document::Group(group) => names::check_text("display name", &group.display_name),
             Document::Member(membership) => self.check_member(id, membership.member),
             Document::Agent(agent) => self.check_agent(id, agent),

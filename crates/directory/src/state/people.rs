@@ -1,6 +1,6 @@
 //! People, and the ways to find one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use gatewright_core::{Subject, Timestamp};
 
@@ -31,16 +31,16 @@ impl People {
     pub(crate) fn set(&mut self, id: &Arc<str>, user: Option<&User>) {
         if let Some(before) = self.all.remove(id) {
             for identity in &before.identities {
-                self.by_identity.remove(identity);
+                take_back(&mut self.by_identity, identity, id);
             }
             if let Some(external_id) = &before.external_id {
-                self.by_external_id.remove(external_id);
+                take_back(&mut self.by_external_id, external_id, id);
             }
             if let Some((email, _)) = &before.invited {
-                self.by_invitation.remove(email);
+                take_back(&mut self.by_invitation, email, id);
             }
-            let folded = User::folded(&before.user_name);
-            self.by_user_name.remove(folded.as_str());
+            let folded = User::folded(&before.user_name).into_boxed_str();
+            take_back(&mut self.by_user_name, &folded, id);
         }
         let Some(user) = user else { return };
         let person = Person {
@@ -72,6 +72,10 @@ impl People {
         self.all.get(id)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Person)> {
+        self.all.iter()
+    }
+
     pub(crate) fn known(&self, id: &str) -> Option<Arc<str>> {
         self.all.get_key_value(id).map(|(id, _)| Arc::clone(id))
     }
@@ -94,5 +98,12 @@ impl People {
         let id = self.by_invitation.get(folded.as_str())?;
         let (_, until) = self.all.get(id)?.invited.as_ref()?;
         (now.millis() < *until).then(|| Arc::clone(id))
+    }
+}
+
+/// Takes a name back from somebody. One commit can pass it on, and then it is another's already.
+pub(super) fn take_back<K: Eq + Hash>(names: &mut HashMap<K, Arc<str>>, name: &K, id: &Arc<str>) {
+    if names.get(name) == Some(id) {
+        names.remove(name);
     }
 }

@@ -132,3 +132,45 @@ async fn a_group_is_changed_at_the_cost_of_what_changes() {
         .unwrap();
     assert_eq!(bed.directory.count_members(&bed.tenant, "g"), 0);
 }
+
+#[tokio::test]
+async fn two_things_of_one_id_are_not_in_one_group() {
+    let bed = Bed::start().await;
+    group(&bed, "g").await;
+    bed.put(Kind::User, "bot", json!({"user_name": "bot"}))
+        .await
+        .unwrap();
+    bed.put(Kind::Agent, "bot", json!({"name": "Bot"}))
+        .await
+        .unwrap();
+    bed.join("g", MemberRef::user("bot")).await.unwrap();
+    let refused = bed.join("g", MemberRef::agent("bot")).await.unwrap_err();
+    assert_eq!(refused.code(), "member-clash");
+    assert_eq!(bed.directory.count_members(&bed.tenant, "g"), 1);
+}
+
+#[tokio::test]
+async fn many_groups_in_many_are_looked_into_once() {
+    let bed = Bed::start().await;
+    let mut edits = Vec::new();
+    for layer in 0..15 {
+        for n in 0..8 {
+            let id = format!("l{layer}-{n}");
+            edits.push(put(Kind::Group, &id, json!({"display_name": id})));
+            for inner in (0..8).filter(|_| layer > 0) {
+                edits.push(Edit::Join {
+                    group: format!("l{}-{inner}", layer - 1).into(),
+                    member: MemberRef::group(&id),
+                });
+            }
+        }
+    }
+    edits.push(put(Kind::User, "u-ben", json!({"user_name": "ben"})));
+    edits.push(put(
+        Kind::Grant,
+        "a",
+        json!({"role": "administrator", "to": {"group": "l0-0"}}),
+    ));
+    bed.make(edits).await.unwrap();
+    bed.remove(Kind::User, "u-ben").await.unwrap();
+}

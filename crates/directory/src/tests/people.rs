@@ -1,4 +1,5 @@
 use super::*;
+use crate::records::{Records as _, Revision, Write};
 
 #[tokio::test]
 async fn a_person_is_known_by_each_identity_and_nobody_else_is() {
@@ -147,4 +148,86 @@ async fn who_is_removed_leaves_nothing_behind() {
     // A later person of that id has nothing of hers.
     bed.ann().await;
     assert_eq!(groups(&bed.user("ann")), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_name_that_is_passed_on_is_found_whoever_comes_first() {
+    for (from, to) in [("u-a", "u-z"), ("u-z", "u-a")] {
+        let bed = Bed::start().await;
+        let with = |name: &str, of: Option<&str>| {
+            let identities: Vec<Value> = of
+                .into_iter()
+                .map(|subject| json!({"issuer": IDP, "subject": subject}))
+                .collect();
+            json!({"user_name": name, "identities": identities})
+        };
+        bed.put(Kind::User, from, with("ann", Some("ann")))
+            .await
+            .unwrap();
+        bed.put(Kind::User, to, with("other", None)).await.unwrap();
+        bed.make(vec![
+            put(Kind::User, from, with("was-ann", None)),
+            put(Kind::User, to, with("ann", Some("ann"))),
+        ])
+        .await
+        .unwrap();
+        let Status::Active(now) = bed.user("ann") else {
+            panic!("{from}")
+        };
+        assert_eq!(now.account.unwrap().strip_prefix("user/"), Some(to));
+        assert!(bed.directory.is_user_name_taken(&bed.tenant, "ANN"));
+        // The same in a memory that was made of what is stored.
+        let later = Bed::over(bed.records.clone()).await;
+        assert_eq!(later.user("ann"), bed.user("ann"));
+    }
+}
+
+#[tokio::test]
+async fn no_change_makes_two_people_one() {
+    let bed = Bed::start().await;
+    let known_by = json!({"issuer": IDP, "scim_attribute": "externalId"});
+    bed.put(Kind::Issuer, "idp", known_by.clone())
+        .await
+        .unwrap();
+    let by_id = json!({"user_name": "a", "external_id": "x"});
+    let by_identity = json!({"user_name": "b", "identities": [{"issuer": IDP, "subject": "x"}]});
+    let both = || {
+        vec![
+            put(Kind::User, "a", by_id.clone()),
+            put(Kind::User, "b", by_identity.clone()),
+        ]
+    };
+    assert_eq!(bed.make(both()).await.unwrap_err().code(), "taken");
+    // Nor does an issuer that knows people otherwise than before.
+    bed.put(Kind::Issuer, "idp", json!({"issuer": IDP}))
+        .await
+        .unwrap();
+    bed.make(both()).await.unwrap();
+    let refused = bed.put(Kind::Issuer, "idp", known_by).await.unwrap_err();
+    assert_eq!(refused.code(), "taken");
+}
+
+#[tokio::test]
+async fn a_tenant_that_cannot_be_read_keeps_nobody_else_out() {
+    let bed = Bed::start().await;
+    bed.ann().await;
+    let acme = TenantId::new("acme").unwrap();
+    let newer = Write::Put {
+        kind: Kind::User,
+        id: "u".into(),
+        document: r#"{"user_name": "u", "from_a_later_version": 1}"#.into(),
+        names: Vec::new(),
+    };
+    let at = Timestamp::from_secs(1);
+    let writes = [newer];
+    let committed = bed.records.commit(&acme, Revision::NONE, at, &writes);
+    committed.await.unwrap();
+    bed.directory.look_at_heads().await;
+    let later = Bed::over(bed.records.clone()).await;
+    for bed in [&bed, &later] {
+        assert!(is_active(&bed.user("ann")));
+        let subject = Subject::new(Subject::LOCAL, "u");
+        let refused = bed.directory.status(&acme, PartyKind::User, &subject);
+        assert_eq!(refused, Status::Unavailable);
+    }
 }

@@ -1,8 +1,10 @@
 //! Somebody must be left who can put everything right.
 
+use std::{collections::HashSet, sync::Arc};
+
 use crate::{
     edit::ChangeError,
-    model::{AgentStatus, Document, Grant, Holder, MemberKind},
+    model::{Agent, AgentStatus, Document, Grant, Holder, Issuer, MemberKind},
     plan::Plan,
     records::Kind,
 };
@@ -17,11 +19,11 @@ impl Plan<'_> {
         let weakens = self.next.iter().any(|((kind, _), next)| match next {
             None => matches!(
                 kind,
-                Kind::Grant | Kind::User | Kind::Agent | Kind::Group | Kind::Member
+                Kind::Grant | Kind::User | Kind::Agent | Kind::Group | Kind::Member | Kind::Issuer
             ),
             Some(Document::User(user)) => !user.is_alive(),
-            Some(Document::Agent(agent)) => agent.status != AgentStatus::Active,
-            Some(Document::Grant(_)) => true,
+            Some(Document::Agent(agent)) => !self.is_alive_agent(agent),
+            Some(Document::Grant(_) | Document::Issuer(_)) => true,
             Some(_) => false,
         });
         let before = Plan::new(self.state, self.stored, self.now);
@@ -35,38 +37,67 @@ impl Plan<'_> {
     }
 
     fn has_administrator(&self) -> bool {
-        let now = self.now.millis();
+        let mut seen = HashSet::new();
         self.grants_next()
-            .any(|(_, grant)| is_whole(grant, now) && self.is_somebody(&grant.to))
+            .filter(|(_, grant)| is_whole(grant))
+            .any(|(_, grant)| self.is_somebody(&grant.to, &mut seen))
     }
 
-    /// Whether somebody can come as the holder, as the plan stands.
-    fn is_somebody(&self, holder: &Holder) -> bool {
+    /// Whether somebody can come as the holder, as the plan stands. No group is looked into twice.
+    fn is_somebody(&self, holder: &Holder, seen: &mut HashSet<String>) -> bool {
         match holder {
             Holder::User(id) => self.is_alive_person(id),
             Holder::Agent(id) => match self.next.get(&(Kind::Agent, id.as_str().into())) {
-                Some(Some(Document::Agent(agent))) => agent.status == AgentStatus::Active,
+                Some(Some(Document::Agent(agent))) => self.is_alive_agent(agent),
                 Some(_) => false,
                 None => {
                     let agent = self.state.agents.get(id.as_str());
-                    agent.is_some_and(|agent| agent.status == AgentStatus::Active)
+                    agent.is_some_and(|agent| self.is_alive_agent(agent))
                 }
             },
-            Holder::Group(id) => self.members(id).iter().any(|member| {
-                let id = member.id.to_string();
-                match member.kind {
-                    MemberKind::User => self.is_alive_person(&id),
-                    MemberKind::Agent => self.is_somebody(&Holder::Agent(id)),
-                    MemberKind::Group => self.is_somebody(&Holder::Group(id)),
-                }
-            }),
+            Holder::Group(id) => {
+                seen.insert(id.clone())
+                    && self.members(id).iter().any(|member| {
+                        let id = member.id.to_string();
+                        match member.kind {
+                            MemberKind::User => self.is_alive_person(&id),
+                            MemberKind::Agent => self.is_somebody(&Holder::Agent(id), seen),
+                            MemberKind::Group => self.is_somebody(&Holder::Group(id), seen),
+                        }
+                    })
+            }
             // Who is in it is for the issuer to say, at every token.
-            Holder::ClaimedGroup { .. } => true,
+            Holder::ClaimedGroup { issuer, .. } => self.trusts(issuer),
         }
+    }
+
+    fn is_alive_agent(&self, agent: &Agent) -> bool {
+        agent.status == AgentStatus::Active
+            && agent.expires.is_none_or(|end| self.now.millis() < end)
+    }
+
+    /// Whether tokens of an issuer are taken, as the plan stands.
+    fn trusts(&self, issuer: &str) -> bool {
+        self.issuers_next().any(|known| known.issuer == issuer)
+    }
+
+    /// Every issuer, as the plan stands.
+    pub(super) fn issuers_next(&self) -> impl Iterator<Item = &Issuer> {
+        let before = self
+            .state
+            .issuers
+            .iter()
+            .filter(|(id, _)| !self.next.contains_key(&(Kind::Issuer, Arc::clone(id))))
+            .map(|(_, known)| known);
+        let next = self.next.values().filter_map(|next| match next {
+            Some(Document::Issuer(issuer)) => Some(issuer),
+            _ => None,
+        });
+        before.chain(next)
     }
 }
 
 /// Whether the grant gives the role everywhere and for good.
-fn is_whole(grant: &Grant, now: i64) -> bool {
-    grant.role == ADMINISTRATOR && grant.over.is_none() && grant.expires.is_none_or(|end| now < end)
+fn is_whole(grant: &Grant) -> bool {
+    grant.role == ADMINISTRATOR && grant.over.is_none() && grant.expires.is_none()
 }

@@ -1,6 +1,6 @@
 //! Rules about people, and about those who vouch for them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use gatewright_core::{PartyKind, Subject};
 
@@ -16,7 +16,7 @@ use crate::{
 const MOST_IDENTITIES: usize = 32;
 
 impl Plan<'_> {
-    pub(super) fn check_user(&self, id: &Arc<str>, user: &User) -> Result<(), ChangeError> {
+    pub(super) fn check_user(&self, user: &User) -> Result<(), ChangeError> {
         check_text("user name", &user.user_name)?;
         if let Some(external_id) = &user.external_id {
             check_text("external id", external_id)?;
@@ -32,41 +32,80 @@ impl Plan<'_> {
             }
         }
         check_identities(&user.identities)?;
-        // Nobody else may already be whoever the attributes say that this one is.
-        for issuer in self.state.issuers.values() {
-            let name = match issuer.scim_attribute {
-                Some(ScimAttribute::ExternalId) => user.external_id.as_deref(),
-                Some(ScimAttribute::UserName) => Some(user.user_name.as_str()),
-                None => None,
-            };
-            if let Some(name) = name {
-                self.check_is_nobody_elses(id, &Subject::new(&issuer.issuer, name))?;
-            }
-        }
-        for identity in &user.identities {
-            self.check_is_nobody_elses(id, &identity.subject())?;
-        }
         Ok(())
     }
 
-    fn check_is_nobody_elses(&self, id: &Arc<str>, subject: &Subject) -> Result<(), ChangeError> {
-        let Some(account) = self.state.account(PartyKind::User, subject) else {
-            return Ok(());
-        };
-        // One change may pass an identity on; the storage compares names after all of it.
-        if account.id == *id
-            || self
-                .next
-                .contains_key(&(Kind::User, Arc::clone(&account.id)))
-        {
-            return Ok(());
+    /// Nobody is whoever somebody else is: by an identity, or by what their issuers say of them, as the plan stands.
+    pub(super) fn check_nobody_is_two(&self) -> Result<(), ChangeError> {
+        let mut planned: HashMap<Subject, &Arc<str>> = HashMap::new();
+        for ((_, id), next) in &self.next {
+            let Some(Document::User(user)) = next else {
+                continue;
+            };
+            for subject in self.subjects_of(&user.user_name, user.external_id.as_deref(), user) {
+                if let Some(other) = planned.insert(subject.clone(), id)
+                    && other != id
+                {
+                    return Err(taken(&subject, other));
+                }
+                if let Some(other) = self.whose_else(&subject, id) {
+                    return Err(taken(&subject, &other));
+                }
+            }
         }
-        Err(ChangeError::Taken {
-            space: "identity".to_owned(),
-            value: subject.to_string(),
-            kind: Kind::User,
-            id: account.id,
-        })
+        self.check_reattributed()
+    }
+
+    /// As whom a person may come, as the plan stands.
+    fn subjects_of(&self, user_name: &str, external_id: Option<&str>, user: &User) -> Vec<Subject> {
+        let of_issuers = self.issuers_next().filter_map(|issuer| {
+            let name = match issuer.scim_attribute? {
+                ScimAttribute::ExternalId => external_id?,
+                ScimAttribute::UserName => user_name,
+            };
+            Some(Subject::new(&issuer.issuer, name))
+        });
+        let own = user.identities.iter().map(Identity::subject);
+        own.chain(of_issuers).collect()
+    }
+
+    /// Somebody whom the plan does not touch, and who is the subject already.
+    fn whose_else(&self, subject: &Subject, id: &Arc<str>) -> Option<Arc<str>> {
+        let account = self.state.account(PartyKind::User, subject)?;
+        let touched = self
+            .next
+            .contains_key(&(Kind::User, Arc::clone(&account.id)));
+        (account.id != *id && !touched).then_some(account.id)
+    }
+
+    /// Where an issuer knows people by another attribute than before, nobody becomes somebody else by that.
+    fn check_reattributed(&self) -> Result<(), ChangeError> {
+        for ((_, id), next) in &self.next {
+            let Some(Document::Issuer(issuer)) = next else {
+                continue;
+            };
+            let before = self.state.issuers.get(id);
+            let same = before.is_some_and(|before| {
+                before.scim_attribute == issuer.scim_attribute && before.issuer == issuer.issuer
+            });
+            let Some(attribute) = issuer.scim_attribute.filter(|_| !same) else {
+                continue;
+            };
+            for (id, person) in self.state.people.iter() {
+                let name = match attribute {
+                    ScimAttribute::ExternalId => person.external_id.as_deref(),
+                    ScimAttribute::UserName => Some(&*person.user_name),
+                };
+                let Some(name) = name else { continue };
+                let subject = Subject::new(&issuer.issuer, name);
+                if let Some(other) = self.state.people.by_identity(&subject)
+                    && other != *id
+                {
+                    return Err(taken(&subject, &other));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn check_issuer(&self, id: &Arc<str>, issuer: &Issuer) -> Result<(), ChangeError> {
@@ -92,6 +131,15 @@ impl Plan<'_> {
             }),
             None => Ok(()),
         }
+    }
+}
+
+fn taken(subject: &Subject, id: &Arc<str>) -> ChangeError {
+    ChangeError::Taken {
+        space: "identity".to_owned(),
+        value: subject.to_string(),
+        kind: Kind::User,
+        id: Arc::clone(id),
     }
 }
 

@@ -33,7 +33,8 @@ impl Plan<'_> {
             Holder::Group(group) => self.must_be_there(Kind::Group, group)?,
             Holder::Agent(agent) => self.must_be_there(Kind::Agent, agent)?,
             Holder::ClaimedGroup { issuer, name } => {
-                if issuer.contains('|') || name.is_empty() {
+                // What is of no URL is the gateway's own: a group of the directory is given to by its id.
+                if issuer.contains('|') || !issuer.contains("://") || name.is_empty() {
                     let message = format!("the grant `{id}` names no group of a token");
                     return Err(ChangeError::broken("grant-holder", message));
                 }
