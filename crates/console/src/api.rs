@@ -113,7 +113,6 @@ impl Console {
     /// The API for those who bring tokens: whoever mounts it puts the [`Principal`](gatewright_core::Principal) of each
     /// request into its extensions, by an identity layer in front whose routes are those of the tenant that a path
     /// [names](tenant_of). Without one nothing is answered.
-    #[must_use]
     pub fn for_tokens(self) -> Router {
         self.router()
     }

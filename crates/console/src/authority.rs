@@ -164,7 +164,10 @@ impl Authority {
             }
             _ => {
                 for (kind, id) in edits.iter().map(thing) {
-                    self.may(actor, &before.reading(kind, id)).await?;
+                    let may = self.may(actor, &before.reading(kind, id)).await;
+                    may.map_err(|why| {
+                        format!("it cannot be done, or you may not; you may not know which: {why}")
+                    })?;
                 }
                 Ok(())
             }

@@ -7,6 +7,7 @@ mod described;
 mod pages;
 mod people;
 mod policies;
+mod property;
 mod provisioner;
 mod servers;
 mod tenants;
@@ -291,12 +292,9 @@ impl Bed {
     }
 
     /// Puts something as an operator.
-    #[track_caller]
-    fn make<'a>(&'a self, path: &'a str, body: Value) -> impl Future<Output = ()> + 'a {
-        async move {
-            let made = self.put(&Who::Root, path, body).await;
-            assert!(made.status < 300, "{path}: {:#}", made.body);
-        }
+    async fn make(&self, path: &str, body: Value) {
+        let made = self.put(&Who::Root, path, body).await;
+        assert!(made.status < 300, "{path}: {:#}", made.body);
     }
 
     /// Puts somebody into a group as an operator.

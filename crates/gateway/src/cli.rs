@@ -1,16 +1,28 @@
 //! The command line.
 
 mod admin;
+mod agent;
 mod apply;
 mod audit;
 mod explain;
+mod grant;
+mod group;
+mod issuer;
 mod key;
 mod logging;
+mod named;
 mod policy;
+mod publishing;
 mod quickstart;
+mod role;
+mod scim_token;
 mod serve;
+mod server;
 mod status;
 mod table;
+mod tenant;
+mod things;
+mod user;
 mod vault;
 
 use std::{
@@ -20,7 +32,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use gatewright_audit::ReadLogError;
 use tokio::runtime::Builder;
 
@@ -81,7 +93,34 @@ enum Command {
     /// Look at the settings of the process (works offline)
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at roles, grants and policies of a file (works offline)
+    /// Look after tenants (asks the running gateway)
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Look after people (asks the running gateway)
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Look after groups, and who is in them (asks the running gateway)
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Look after agents (asks the running gateway)
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Look after roles (asks the running gateway)
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// Give roles to people, groups and agents (asks the running gateway)
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// Look after servers (asks the running gateway)
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    /// Say whose tokens are taken (asks the running gateway)
+    #[command(subcommand)]
+    Issuer(issuer::IssuerCommand),
+    /// Make and remove the tokens by which identity providers push people and groups (asks the running gateway)
+    #[command(subcommand, name = "scim-token")]
+    ScimToken(scim_token::ScimTokenCommand),
+    /// Check and explain policies of a file (works offline); draft, publish and take back those in force
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// See what a running gateway serves
@@ -96,6 +135,14 @@ enum Command {
     /// Look at the audit log (works offline)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Print what a shell completes this command line with
+    #[command(
+        after_help = "Example: gatewright completion bash > /etc/bash_completion.d/gatewright"
+    )]
+    Completion {
+        /// Which
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +197,16 @@ pub fn main() -> ExitCode {
         Command::Vault(command) => vault::run(&command),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Tenant(command) => tenant::run(&command),
+        Command::User(command) => user::run(&command),
+        Command::Group(command) => group::run(&command),
+        Command::Agent(command) => agent::run(&command),
+        Command::Role(command) => role::run(&command),
+        Command::Grant(command) => grant::run(&command),
+        Command::Server(command) => server::run(&command),
+        Command::Issuer(command) => issuer::run(&command),
+        Command::ScimToken(command) => scim_token::run(&command),
+        Command::Completion { shell } => complete(shell),
     };
     outcome.map_or_else(
         |error| {
@@ -160,6 +217,13 @@ pub fn main() -> ExitCode {
         },
         ExitCode::from,
     )
+}
+
+fn complete(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "gatewright", &mut script);
+    io::stdout().lock().write_all(&script)?;
+    Ok(Found::Good)
 }
 
 /// Runs a future to its end on a runtime of its own.
@@ -229,8 +293,6 @@ fn complain(error: &dyn Error) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

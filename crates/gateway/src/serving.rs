@@ -196,7 +196,7 @@ impl DocumentCheck for Servable {
     }
 }
 
-/// What is wrong and how to put it right, without the lines of a file that nobody has.
+/// What is wrong and how to put it right. Lines are those of policies: of other files nobody has any.
 fn told(error: &config::LoadConfigError) -> String {
     let problems = error.problems();
     if problems.is_empty() {
@@ -204,7 +204,14 @@ fn told(error: &config::LoadConfigError) -> String {
     }
     let told: Vec<String> = problems
         .iter()
-        .map(|problem| format!("{}: {}", problem.what, problem.fix))
+        .map(|problem| {
+            let (what, fix) = (&problem.what, &problem.fix);
+            let is_policy = problem.file.extension().is_some_and(|it| it == "cedar");
+            match is_policy {
+                true => format!("{}:{}: {what}: {fix}", problem.file.display(), problem.line),
+                false => format!("{what}: {fix}"),
+            }
+        })
         .collect();
     told.join("; ")
 }

@@ -117,6 +117,13 @@ pub(super) fn taken(
         .map_err(|error| Problem::unfit("document", error.to_string()))
 }
 
+/// Adds a member to what is an object.
+pub(super) fn add(value: &mut Value, name: &str, member: impl Into<Value>) {
+    if let Value::Object(members) = value {
+        members.insert(name.to_owned(), member.into());
+    }
+}
+
 fn at<'v>(members: &'v mut Map<String, Value>, path: &[&str]) -> Option<&'v mut Value> {
     let (first, rest) = path.split_first()?;
     let mut value = members.get_mut(*first)?;
@@ -156,6 +163,12 @@ fn hide_variables(members: &mut Map<String, Value>) {
             *value = Value::from(UNTOLD);
         }
     }
+}
+
+/// Whether a body says that something stays as it is without saying what: that tells whoever sends it what there is.
+pub(super) fn repeats_untold(members: &Map<String, Value>) -> bool {
+    let variables = members.get(VARIABLES).and_then(Value::as_object);
+    variables.is_some_and(|variables| variables.values().any(|value| *value == UNTOLD))
 }
 
 fn keep_variables(members: &mut Map<String, Value>, there: Option<&Listed>) -> Result<(), Problem> {

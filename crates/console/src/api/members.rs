@@ -58,7 +58,7 @@ pub(super) async fn list(
             "name": names.get(member),
         })
     });
-    Ok(listed(items.collect(), next))
+    Ok(listed(items.collect::<Vec<Value>>(), next))
 }
 
 /// What people call them.

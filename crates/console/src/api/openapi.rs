@@ -4,7 +4,10 @@ use axum::Json;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::endpoints::{Answers, Endpoint, endpoints};
+use super::{
+    endpoints::{Answers, Endpoint, endpoints},
+    form::add,
+};
 
 /// What documents look like (JSON Schema, draft 2020-12).
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
@@ -16,7 +19,8 @@ pub(crate) fn document() -> Value {
         let path = paths
             .entry(format!("/api/v1{}", endpoint.path))
             .or_insert_with(|| json!({ "parameters": of_path(&endpoint.path) }));
-        path[endpoint.method.as_str().to_ascii_lowercase()] = operation(&endpoint);
+        let method = endpoint.method.as_str().to_ascii_lowercase();
+        add(path, &method, operation(&endpoint));
     }
     // INVARIANT: the file is JSON; a test reads it.
     let schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_default();
@@ -59,7 +63,7 @@ fn of_path(path: &str) -> Vec<Value> {
         .map(|name| {
             let mut schema = json!({"type": "string"});
             if name == "kind" {
-                schema["enum"] = json!(["users", "groups", "agents"]);
+                add(&mut schema, "enum", json!(["users", "groups", "agents"]));
             }
             json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
@@ -112,20 +116,21 @@ fn operation(endpoint: &Endpoint) -> Value {
         "responses": responses(endpoint),
     });
     if !parameters.is_empty() {
-        operation["parameters"] = Value::from(parameters);
+        add(&mut operation, "parameters", parameters);
     }
     if let Some(verb) = endpoint.verb {
-        operation["x-gatewright-action"] = Value::from(verb.name());
+        add(&mut operation, "x-gatewright-action", verb.name());
     }
     if let Some(schema) = endpoint.takes {
         let media = match endpoint.method {
             Method::PATCH => "application/merge-patch+json",
             _ => "application/json",
         };
-        operation["requestBody"] = json!({
+        let body = json!({
             "required": schema != "PublishNote",
             "content": {media: {"schema": reference(schema)}},
         });
+        add(&mut operation, "requestBody", body);
     }
     operation
 }
@@ -166,7 +171,11 @@ fn responses(endpoint: &Endpoint) -> Value {
         "default": {"$ref": "#/components/responses/Problem"},
     });
     if endpoint.method == Method::PUT && endpoint.is_conditional {
-        all["201"] = json!({"description": "It was not there before"});
+        add(
+            &mut all,
+            "201",
+            json!({"description": "It was not there before"}),
+        );
     }
     all
 }

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Console,
     conditions::Conditions,
-    form::{ID, META, moment},
+    form::{self, ID, META, moment},
     now,
     page::{Asked, cursor},
     records::{answer, listed, object},
@@ -103,7 +103,7 @@ pub(super) async fn put_draft(
     console
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
-    let mut next = form(members)?;
+    let mut next = drafted(members)?;
     let there = policies(&console, &tenant, DRAFT).await?;
     let expected = conditions.expected(there.as_ref().map(|(found, _)| found))?;
     let expected = match (expected, &there) {
@@ -290,10 +290,10 @@ pub(super) async fn versions(
     let items = versions.into_iter().map(|(number, policies)| {
         let id = name_of(number);
         let mut item = shown(&id, policies, None, false);
-        item["in_force"] = json!(in_force == Some(id.as_str()));
+        form::add(&mut item, "in_force", in_force == Some(id.as_str()));
         item
     });
-    Ok(listed(items.collect(), next))
+    Ok(listed(items.collect::<Vec<Value>>(), next))
 }
 
 async fn policies(
@@ -373,7 +373,7 @@ fn put(id: &str, policies: Policies, expected: Expected) -> Edit {
 }
 
 /// What a body says of a draft: its files, what it is about, and the version that it was made from.
-fn form(mut members: Map<String, Value>) -> Result<Policies, Problem> {
+fn drafted(mut members: Map<String, Value>) -> Result<Policies, Problem> {
     // A draft that was read can be put back.
     for name in [ID, META, "by", "at", "drafted_by"] {
         members.remove(name);
@@ -425,17 +425,19 @@ fn shown(id: &str, policies: &Policies, found: Option<&Listed>, whole: bool) -> 
         "drafted_by": policies.drafted_by,
         "base": policies.base,
     });
-    if whole {
-        value["files"] = json!(policies.files);
+    let files = if whole {
+        json!(policies.files)
     } else {
-        value["files"] = json!(policies.files.keys().collect::<Vec<_>>());
-    }
+        json!(policies.files.keys().collect::<Vec<_>>())
+    };
+    form::add(&mut value, "files", files);
     if let Some(found) = found {
-        value[META] = json!({
+        let meta = json!({
             "revision": found.record.revision.0,
             "created_at": moment(found.record.created_at),
             "modified_at": moment(found.record.modified_at),
         });
+        form::add(&mut value, META, meta);
     }
     value
 }

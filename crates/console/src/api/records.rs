@@ -147,10 +147,11 @@ pub(super) async fn list(
     Ok(listed(items, next))
 }
 
-pub(super) fn listed(items: Vec<Value>, next: Option<String>) -> Json<Value> {
+pub(super) fn listed(items: impl Into<Value>, next: Option<String>) -> Json<Value> {
+    let items: Value = items.into();
     let mut body = json!({ "items": items });
     if let Some(next) = next {
-        body["next"] = Value::from(next);
+        form::add(&mut body, "next", next);
     }
     Json(body)
 }
@@ -230,7 +231,7 @@ async fn picked(
     let found = console.0.directory.get_all(tenant, collection.kind, &ids);
     let found = found.await.map_err(|error| Problem::of_look(&error))?;
     let items = found.iter().map(|found| shown(collection, found));
-    Ok(listed(items.collect(), next))
+    Ok(listed(items.collect::<Vec<Value>>(), next))
 }
 
 pub(super) async fn read(
@@ -319,7 +320,7 @@ pub(super) async fn put(
     let tenant = console.of_directory(&caller, &tenant)?;
     let (kind, id) = (collection.kind, Arc::from(id));
     let members = object(body)?;
-    if !conditions.are_none() {
+    if !conditions.are_none() || form::repeats_untold(&members) {
         console.may_read(&caller, &tenant, kind, &id).await?;
     }
     let there = console.got(&tenant, kind, &id).await?;
@@ -479,5 +480,5 @@ pub(super) async fn groups(
     let items = groups.iter().map(
         |group| json!({"id": group.id, "display_name": group.display_name, "direct": group.direct}),
     );
-    Ok(listed(items.collect(), None))
+    Ok(listed(items.collect::<Vec<Value>>(), None))
 }

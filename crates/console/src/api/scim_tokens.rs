@@ -22,7 +22,7 @@ use serde_json::Value;
 use super::{
     Console,
     collection::TOKENS,
-    form::shown,
+    form::{add, shown},
     now,
     records::{answer, object},
 };
@@ -83,6 +83,6 @@ pub(super) async fn create(
     let found = found.ok_or_else(|| Problem::no_such(Kind::ScimToken))?;
     let mut body = shown(TOKENS, &found);
     // This once: nobody has it afterwards.
-    body["token"] = Value::from(text.expose());
+    add(&mut body, "token", text.expose());
     Ok(answer(StatusCode::CREATED, &found, body, &made.also))
 }

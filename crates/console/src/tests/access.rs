@@ -485,3 +485,65 @@ async fn a_change_is_permitted_whole_or_not_at_all() {
         "{members}"
     );
 }
+
+#[tokio::test]
+async fn what_is_refused_says_nothing_of_what_there_is() {
+    let bed = bed().await;
+    bed.make(
+        "servers/prog",
+        json!({"command": "/bin/s", "env": {"TOKEN": "x"}}),
+    )
+    .await;
+    bed.person("bob").await;
+    let bob = bed.as_user("bob").await;
+    let env = |name: &str| {
+        let mut variables = serde_json::Map::new();
+        variables.insert(name.to_owned(), json!("[not told]"));
+        json!({"command": "/bin/s", "env": variables})
+    };
+    for (path, body) in [
+        ("servers/prog", env("TOKEN")),
+        ("servers/prog", env("NONE")),
+        ("servers/none", env("NONE")),
+        ("users/eve", person("eve")),
+        ("users/none", person("eve")),
+        ("users/none", person("none")),
+        (
+            "grants/none",
+            json!({"role": "none", "to": {"user": "none"}}),
+        ),
+        (
+            "grants/none",
+            json!({"role": "clerk", "to": {"user": "eve"}}),
+        ),
+    ] {
+        bed.put(&bob, path, body.clone())
+            .await
+            .refused(NO, "forbidden");
+        for (name, tag) in [
+            ("if-match", "\"1\""),
+            ("if-match", "*"),
+            ("if-none-match", "*"),
+        ] {
+            let path = format!("/tenants/default/{path}");
+            let tag = [(name, tag)];
+            let made = bed
+                .send(&bob, Method::PUT, &path, &tag, Some(body.clone()))
+                .await;
+            made.refused(NO, "forbidden");
+        }
+    }
+    for path in [
+        "users/eve",
+        "users/none",
+        "servers/prog",
+        "servers/none",
+        "grants/root",
+        "grants/none",
+    ] {
+        bed.delete(&bob, path).await.refused(NO, "forbidden");
+        bed.patch(&bob, path, json!({}))
+            .await
+            .refused(NO, "forbidden");
+    }
+}

@@ -73,7 +73,7 @@ fn whole(kind: Kind) -> Value {
             json!({"display_name": "g", "external_id": "e", "origin": "scim", "attributes": {"a": 1}})
         }
         Kind::Agent => {
-            json!({"name": "a", "owner": "o", "purpose": "p", "expires": 1, "status": "active",
+            json!({"name": "a", "external_id": "e", "owner": "o", "purpose": "p", "expires": 1, "status": "active",
             "origin": "scim", "identities": identity})
         }
         Kind::Role => json!({"name": "r", "description": "d", "inherits": ["x"],

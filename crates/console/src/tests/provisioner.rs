@@ -14,7 +14,8 @@ async fn token(bed: &Bed, scopes: &[&str]) -> Actor {
     Actor::Provisioner(made.body["id"].as_str().unwrap().into())
 }
 
-fn put(kind: Kind, id: &str, document: Value) -> Edit {
+fn put(kind: Kind, id: &str, document: impl Into<Value>) -> Edit {
+    let document: Value = document.into();
     Edit::Put {
         id: id.into(),
         document: Document::parse(kind, &id.into(), &document.to_string()).unwrap(),
@@ -84,8 +85,8 @@ async fn scopes_say_what_is_pushed() {
             let made = push(&bed, &actor, vec![edit]).await;
             assert_eq!(made.is_ok(), fits, "{scopes:?} {kind}");
             if fits {
-                let id = &kind.name()[..1];
-                push(&bed, &actor, vec![remove(kind, id)]).await.unwrap();
+                let id = kind.name().chars().next().unwrap().to_string();
+                push(&bed, &actor, vec![remove(kind, &id)]).await.unwrap();
             }
         }
     }

@@ -17,6 +17,8 @@ use super::{ConfigArgs, Failure, block_on, table};
 
 /// The largest answer that is read as a whole.
 const LARGEST: usize = 64 << 20;
+/// So many items of a list are asked for at a time.
+const PAGE: usize = 500;
 
 /// Why a gateway did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,8 @@ pub(super) enum AdminError {
     Gone,
     #[error("the gateway does not answer: {0}")]
     Broken(String),
+    #[error("{0}")]
+    Missing(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -104,7 +108,52 @@ impl<'a> Admin<'a> {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-        Err(AdminError::Refused(said(status, &body)).into())
+        let said = said(status, &body);
+        Err(match status {
+            StatusCode::NOT_FOUND => AdminError::Missing(said),
+            _ => AdminError::Refused(said),
+        }
+        .into())
+    }
+
+    /// Looks for one thing; nothing where there is none.
+    pub(super) fn find(&self, path: &[&str]) -> Result<Option<Value>, Failure> {
+        match self.ask(Method::GET, path, None) {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) => match failure.downcast_ref() {
+                Some(AdminError::Missing(_)) => Ok(None),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    /// The items of a list, page by page, and at most so many.
+    pub(super) fn items(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        most: usize,
+    ) -> Result<Vec<Value>, Failure> {
+        block_on(async {
+            let mut items = Vec::new();
+            let mut page = query.to_vec();
+            page.push(("limit", PAGE.to_string()));
+            loop {
+                let (_connection, answer) =
+                    self.send(Method::GET, path, &page, String::new()).await?;
+                let mut answer = whole(answer).await?;
+                if let Some(Value::Array(more)) = answer.get_mut("items").map(Value::take) {
+                    items.extend(more);
+                }
+                let next = answer.get("next").and_then(Value::as_str);
+                let Some(next) = next.filter(|_| items.len() < most) else {
+                    items.truncate(most);
+                    return Ok(items);
+                };
+                page.retain(|(name, _)| *name != "cursor");
+                page.push(("cursor", next.to_owned()));
+            }
+        })
     }
 
     /// The connection, and whether whoever runs this is let in: root, and the gateway's own user.

@@ -157,7 +157,7 @@ fn one_line(value: &Value) -> String {
     }
 }
 
-fn agreed(out: &mut impl Write) -> Result<bool, Failure> {
+pub(super) fn agreed(out: &mut impl Write) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         let hint = "nothing was changed: add `--yes` to make the changes without being asked";
         return Err(hint.into());

@@ -208,7 +208,7 @@ impl PurgeArgs {
 }
 
 /// A moment, or how far away it is.
-fn end(text: &str) -> Result<jiff::Timestamp, Failure> {
+pub(super) fn end(text: &str) -> Result<jiff::Timestamp, Failure> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }

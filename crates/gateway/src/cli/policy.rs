@@ -1,11 +1,15 @@
-//! `gatewright policy`: what roles and policies come to, without a gateway.
+//! `gatewright policy`: what roles and policies come to, without a gateway, and those of one that runs.
 
 use std::io::{self, Write};
 
 use clap::Subcommand;
 use gatewright_policy_cedar::{ADMIN_SCHEMA, SCHEMA};
 
-use super::{FileArgs, Found, Outcome, complain, explain};
+use super::{
+    FileArgs, Found, Outcome, complain, explain,
+    publishing::{self, DraftArgs, PublishArgs, RevertArgs},
+    things::Place,
+};
 use crate::config::{LoadConfigError, Organisation};
 
 #[derive(Debug, Subcommand)]
@@ -25,12 +29,32 @@ pub(super) enum PolicyCommand {
     Explain(Box<explain::ExplainArgs>),
     /// Print the Cedar schema that hand-written policies are held against (works offline)
     Schema,
+    /// Draft policies, or show what is drafted (asks the running gateway)
+    #[command(
+        after_help = "Examples:\n  gatewright policy draft policies/ --note 'no transfers at night'\n  gatewright policy draft"
+    )]
+    Draft(DraftArgs),
+    /// Show what publishing the draft changes in the texts (asks the running gateway)
+    Diff(Place),
+    /// Put the draft in force, after showing what it changes (asks the running gateway)
+    #[command(after_help = "Example: gatewright policy publish --note 'ticket 4711'")]
+    Publish(PublishArgs),
+    /// Show every version that was published (asks the running gateway)
+    History(Place),
+    /// Put an earlier version in force again, as a new one (asks the running gateway)
+    #[command(after_help = "Example: gatewright policy revert v0003")]
+    Revert(RevertArgs),
 }
 
 pub(super) fn run(command: PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Draft(args) => args.run(),
+        PolicyCommand::Diff(place) => publishing::diff(&place),
+        PolicyCommand::Publish(args) => args.run(),
+        PolicyCommand::History(place) => publishing::history(&place),
+        PolicyCommand::Revert(args) => args.run(),
         PolicyCommand::Schema => {
             write!(io::stdout().lock(), "{SCHEMA}\n{}", *ADMIN_SCHEMA)?;
             Ok(Found::Good)

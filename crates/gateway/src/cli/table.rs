@@ -37,7 +37,7 @@ pub(super) fn items<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 }
 
 /// A value as a cell: `-` for nothing, lists with spaces between. What a terminal might obey is written out.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
