@@ -11,7 +11,10 @@ use crate::{
 
 /// One part of a change.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "most edits are of the largest kind")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most edits are of the largest kind"
+)]
 #[non_exhaustive]
 pub enum Edit {
     /// Puts a document in the place of what there is of this id.

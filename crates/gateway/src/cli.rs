@@ -3,6 +3,7 @@
 mod admin;
 mod apply;
 mod audit;
+mod db;
 mod explain;
 mod key;
 mod logging;
@@ -96,6 +97,9 @@ enum Command {
     /// Look at the audit log (works offline)
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Move, back up and restore the database (works on a stopped installation)
+    #[command(subcommand)]
+    Db(db::DbCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Vault(command) => vault::run(&command),
         Command::Key(command) => key::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Db(command) => db::run(&command),
     };
     outcome.map_or_else(
         |error| {

@@ -11,6 +11,7 @@ use crate::{
     model::Document,
     plan::{Plan, Planned, Stored},
     records::{CommitError, Kind, RecordsError, Revision},
+    state::Touched,
 };
 
 /// So often a change is made again from what others have made meanwhile.
@@ -96,8 +97,12 @@ impl Directory {
                 .make(actor, &tenant, &cell, "tenant.create", edits)
                 .await?;
             lock::write(&directory.0.tenants)
-                .entry(tenant)
+                .entry(tenant.clone())
                 .or_insert(cell);
+            // When they were told of the change, it was no tenant to look at yet.
+            let mut touched = Touched::default();
+            touched.kinds.insert(Kind::Tenant);
+            directory.tell_observers(&tenant, made.revision, touched);
             Ok(made)
         });
         made.await

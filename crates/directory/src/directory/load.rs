@@ -40,6 +40,7 @@ impl Directory {
 
     /// Reads a tenant whole. What is committed meanwhile is read once more.
     async fn load(&self, tenant: &TenantId, head: Revision) -> Result<(), OpenDirectoryError> {
+        let mut touched = Touched::default();
         let mut state = State::default();
         state.revision = head;
         for kind in IN_MEMORY {
@@ -53,7 +54,7 @@ impl Directory {
                 after = page.last().map(|record| Arc::clone(&record.id));
                 for record in page {
                     let document = Document::read(&record)?;
-                    state.set(kind, &record.id, Some(document));
+                    touched.add(state.set(kind, &record.id, Some(document)));
                 }
                 if whole {
                     break;
@@ -65,6 +66,8 @@ impl Directory {
             ..Cell::default()
         });
         lock::write(&self.0.tenants).insert(tenant.clone(), cell);
+        // Nobody has heard of it yet.
+        self.tell_observers(tenant, head, touched);
         self.refresh(tenant, head).await
     }
 
