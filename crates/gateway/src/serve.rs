@@ -159,10 +159,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (routing, resolver) = (Routing::default(), JwtResolver::new(&egress));
     // First, for it says that another gateway has this data directory.
     let log = open_log(&settings)?;
-    let store = open_store(&settings).await?;
-    let directory = open_directory(&settings, &store, &log).await?;
+    // Boxed, or whoever starts a gateway would carry all of it.
+    let store = Box::pin(open_store(&settings)).await?;
+    let directory = Box::pin(open_directory(&settings, &store, &log)).await?;
     let tenants = directory.tenants();
-    let holdings = Holdings::open(&settings, store, &tenants).await?;
+    let holdings = Box::pin(Holdings::open(&settings, store, &tenants)).await?;
     let served = Served::new(&settings, holdings.clone(), log.clone());
     let engines = TenantEngines::default();
     let serving = Serving::new(

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::*;
 
-const KILLS: u32 = 12;
+const KILLS: u32 = 8;
 /// People of the organisation that is made whole.
-const MANY: usize = 1_500;
+const MANY: usize = 400;
 
 fn people(site: &Site, generation: u32, many: usize) -> String {
     let mut text = site.organisation("");
@@ -27,7 +27,7 @@ async fn nothing_acknowledged_is_lost(site: &Site, mut replica: Replica) {
     let whole = Instant::now();
     replica.apply(&last);
     let whole = whole.elapsed();
-    let (mut done, mut undone) = (0, 0);
+    let mut undone = 0;
     for kill in 0..KILLS {
         let next = people(site, kill + 1, MANY);
         let file = replica.file(&next);
@@ -65,12 +65,10 @@ async fn nothing_acknowledged_is_lost(site: &Site, mut replica: Replica) {
         );
         if made {
             last = next;
-            done += 1;
         } else {
             undone += 1;
         }
     }
-    println!("made before the kill: {done}, not made: {undone}");
     assert!(undone > 0, "no kill came early enough");
     // One by one, as an identity provider makes them.
     let mut acknowledged = 0;

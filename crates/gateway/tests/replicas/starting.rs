@@ -1,5 +1,7 @@
 //! Databases that a gateway cannot start with.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 /// What a gateway says that does not start.
@@ -56,6 +58,14 @@ async fn a_replica_with_other_master_keys_does_not_start() {
     let config = site.configured("gw-2", &format!("url_env = '{VARIABLE}'"));
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("'../keys'", "'own-keys'")).unwrap();
+    let error = refused(site.database.url(), &config);
+    assert!(
+        error.contains("own-keys` holds no master key") && error.contains("put its files back"),
+        "{error}"
+    );
+    let key = config.with_file_name("own-keys").join("master-0001.key");
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let error = refused(site.database.url(), &config);
     assert!(
         error.contains("every replica needs the same master keys") && error.contains("own-keys"),

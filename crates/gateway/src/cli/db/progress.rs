@@ -26,7 +26,7 @@ impl Progress {
         }
         self.said = Some(Instant::now());
         // It is of no account whether somebody sees it.
-        let _shown = write!(io::stderr(), "\r\x1b[Kcopied {} rows", copied.rows);
+        let _shown = write!(io::stderr(), "\r\x1b[Krows copied: {}", copied.rows);
     }
 
     pub(super) fn end(&self) {

@@ -5,7 +5,7 @@ use std::{env, time::Duration};
 use gatewright_core::{Secret, TenantId};
 use url::Url;
 
-use super::{reader::Reader, shown};
+use super::reader::Reader;
 use crate::config::document::{Item, Table};
 
 /// Where the organisation, the stored credentials and the API keys are.
@@ -229,7 +229,8 @@ impl<'t> Reader<'_, 't> {
             return None;
         }
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            let what = format!("`{}` is of no database that can be used", shown(&url));
+            // No more of it is shown: whatever comes after may be a password.
+            let what = format!("`{}:` is of no database that can be used", url.scheme());
             let fix = "write `postgres://…`, or leave `[database]` out for SQLite in `data_dir`";
             self.problems.add(at, what, fix);
             return None;

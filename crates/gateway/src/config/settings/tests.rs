@@ -334,7 +334,7 @@ fn a_database_that_cannot_be_is_refused_and_no_password_is_shown() {
     assert!(password[0].contains("whoever reads or copies this file"));
     assert_eq!(
         with("url = 'mysql://db/gw'\nreplica = 'gw-1'"),
-        ["3: `mysql://db/gw` is of no database that can be used"]
+        ["3: `mysql:` is of no database that can be used"]
     );
     assert_eq!(
         with("url = 'postgres://db/gw'\nurl_env = 'DATABASE'\nreplica = 'gw-1'"),
