@@ -14,10 +14,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{
-    directory::{committed, heard},
-    tenant,
-};
+use super::{directory::committed, tenant};
 use crate::PostgresStore;
 
 /// Stands between, and can fall silent: then it takes connections and bytes, and passes nothing on.
