@@ -4,6 +4,7 @@ mod admin;
 mod agent;
 mod apply;
 mod audit;
+mod db;
 mod explain;
 mod grant;
 mod group;
@@ -143,6 +144,9 @@ enum Command {
         /// Which
         shell: clap_complete::Shell,
     },
+    /// Move, back up and restore the database (works on a stopped installation)
+    #[command(subcommand)]
+    Db(db::DbCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,6 +211,7 @@ pub fn main() -> ExitCode {
         Command::Issuer(command) => issuer::run(&command),
         Command::ScimToken(command) => scim_token::run(&command),
         Command::Completion { shell } => complete(shell),
+        Command::Db(command) => db::run(&command),
     };
     outcome.map_or_else(
         |error| {

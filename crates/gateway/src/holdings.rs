@@ -1,4 +1,6 @@
-//! What the gateway holds for its callers: stored credentials and API keys, sealed in the database of its data directory.
+//! What the gateway holds for its callers: stored credentials and API keys, sealed in the database of the installation.
+
+mod follow;
 
 use std::{
     collections::HashSet,
@@ -9,7 +11,7 @@ use std::{
 
 use gatewright_core::{Secret, TenantId};
 use gatewright_identity::{ApiKeyRing, ApiKeysError, MacKey, MacKeys};
-use gatewright_store::SqliteStore;
+use gatewright_store::Store;
 use gatewright_vault::{
     EnvironmentKeys, FileKeys, InvalidMasterKey, KeyProvider, MasterKeyId, RecordsError,
     RotateMasterKeyError, SealedVault, UseMasterKeyError,
@@ -51,15 +53,29 @@ pub enum OpenHoldingsError {
     },
     /// There is no master key, and what is stored needs some: a new one would open nothing of it.
     #[error(
-        "`{}` holds no master key, and what is in `{}` needs {}: put its files back there (is the volume mounted?); where \
+        "`{}` holds no master key, and what is in {database} needs {}: put its files back there (is the volume mounted?); where \
          they are lost for good, move the database away, store the credentials again and make new API keys",
-        dir.display(), database.display(), needed.join(", ")
+        dir.display(), needed.join(", ")
     )]
     NoMasterKey {
         /// Where they are to be.
         dir: PathBuf,
         /// What needs them.
-        database: PathBuf,
+        database: String,
+        /// The names of those that are needed.
+        needed: Vec<String>,
+    },
+    /// The master keys are others than those of the processes that share the database.
+    #[error(
+        "what is in {database} needs the master key {}, and {there} has none of these: every replica needs the same master \
+         keys; copy the files `master-*.key` of another replica's `key_dir`, or give all of them the same `master_key_env`",
+        needed.join(", ")
+    )]
+    OtherMasterKeys {
+        /// Where keys are.
+        there: String,
+        /// What needs others.
+        database: String,
         /// The names of those that are needed.
         needed: Vec<String>,
     },
@@ -81,9 +97,10 @@ pub(crate) struct Holdings {
     pub(crate) keys: ApiKeyRing,
     masters: Arc<dyn KeyProvider>,
     rotating: Arc<Mutex<()>>,
-    store: SqliteStore,
+    store: Store,
     /// The tenants whose keys were read, or are tried to.
     loaded: Arc<std::sync::Mutex<HashSet<TenantId>>>,
+    max_staleness: Duration,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -92,10 +109,15 @@ impl Holdings {
     /// Over the store of the installation, of which these are the tenants.
     pub(crate) async fn open(
         settings: &Settings,
-        store: SqliteStore,
+        store: Store,
         tenants: &[TenantId],
     ) -> Result<Self, OpenHoldingsError> {
+        // Before anything is read: what changes meanwhile is heard of.
+        let events = store.key_events();
         let masters = master_keys(settings, &store).await?;
+        if let Store::Postgres(_) = store {
+            of_this_installation(settings, &store, &*masters).await?;
+        }
         let macs = mac_keys(&*masters).await?;
         let keys = ApiKeyRing::new(store.clone(), macs);
         for tenant in tenants {
@@ -108,12 +130,16 @@ impl Holdings {
             keys,
             store,
             loaded: Arc::new(std::sync::Mutex::new(tenants.iter().cloned().collect())),
+            max_staleness: settings.database.max_staleness,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
         let stopped = holdings.stop.clone().cancelled_owned();
         let uses = holdings.keys.clone().write_uses_every(WRITE_USES, stopped);
         holdings.tasks.spawn(uses);
+        let (follows, stop) = (holdings.clone(), holdings.stop.clone());
+        let follows = async move { stop.run_until_cancelled(follows.follow(events)).await };
+        holdings.tasks.spawn(follows);
         let (vault, stop) = (holdings.vault.clone(), holdings.stop.clone());
         let forgets = async move {
             loop {
@@ -141,6 +167,15 @@ impl Holdings {
         self.keys.allow_people(allow);
     }
 
+    fn load_again(&self) {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        for tenant in loaded.iter() {
+            self.load(tenant.clone());
+        }
+        drop(loaded);
+        self.vault.forget_all();
+    }
+
     fn load(&self, tenant: TenantId) {
         let keys = self.keys.clone();
         let loads = async move {
@@ -163,6 +198,18 @@ impl Holdings {
         let macs = macs.map_err(|error| RotateMasterKeyError::Failed(error.into()))?;
         self.keys.replace_macs(macs).await;
         Ok(made)
+    }
+
+    /// Takes master keys that were made elsewhere.
+    async fn look_for_master_keys(&self) -> Result<(), UseMasterKeyError> {
+        let _one_at_a_time = self.rotating.lock().await;
+        if self.masters.look_again().await? {
+            self.keys
+                .replace_macs(mac_keys(&*self.masters).await?)
+                .await;
+            tracing::info!(master_key = %self.masters.current(), "other master keys are there");
+        }
+        Ok(())
     }
 
     /// Waits for changes that began, writes what is still to be written, and lets go of the database.
@@ -192,17 +239,14 @@ async fn mac_keys(masters: &dyn KeyProvider) -> Result<MacKeys, UseMasterKeyErro
     Ok(MacKeys::new(current, older))
 }
 
-/// Where everything of the installation is but the log and the keys.
+/// Where everything of the installation is but the log and the keys, if that is a file.
 pub(crate) fn database(settings: &Settings) -> PathBuf {
     settings.data_dir.join("gatewright.db")
 }
 
 /// The master keys of the key directory. The first one is made where nothing needs another: a directory that is empty because
 /// its volume is not there gets none.
-async fn file_keys(
-    settings: &Settings,
-    store: &SqliteStore,
-) -> Result<FileKeys, OpenHoldingsError> {
+async fn file_keys(settings: &Settings, store: &Store) -> Result<FileKeys, OpenHoldingsError> {
     let dir = &settings.key_dir;
     if let Some(there) = FileKeys::open_existing(dir)? {
         return Ok(there);
@@ -213,14 +257,50 @@ async fn file_keys(
     }
     Err(OpenHoldingsError::NoMasterKey {
         dir: dir.clone(),
-        database: database(settings),
+        database: called(settings, store),
         needed: needed.into_iter().collect(),
     })
 }
 
+/// What to call the database.
+fn called(settings: &Settings, store: &Store) -> String {
+    match store {
+        Store::Sqlite(_) => format!("`{}`", database(settings).display()),
+        Store::Postgres(_) => "the database".to_owned(),
+    }
+}
+
+/// Another directory of keys than that of the processes which share the database would seal what none of them can open.
+async fn of_this_installation(
+    settings: &Settings,
+    store: &Store,
+    masters: &dyn KeyProvider,
+) -> Result<(), OpenHoldingsError> {
+    let needed = store.needed_master_keys().await?;
+    let ours = masters.derive("api-keys").await?;
+    let have = |needed: &String| ours.iter().any(|key| key.master.as_str() == needed);
+    let (here, missing): (Vec<String>, Vec<String>) = needed.into_iter().partition(have);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if here.is_empty() {
+        return Err(OpenHoldingsError::OtherMasterKeys {
+            there: match &settings.master_key {
+                MasterKey::File => format!("`{}`", settings.key_dir.display()),
+                MasterKey::Environment(variable) => format!("the variable `{variable}`"),
+            },
+            database: called(settings, store),
+            needed: missing,
+        });
+    }
+    let missing = missing.join(", ");
+    tracing::warn!(%missing, "some of what is stored needs master keys that are not here, and is refused");
+    Ok(())
+}
+
 async fn master_keys(
     settings: &Settings,
-    store: &SqliteStore,
+    store: &Store,
 ) -> Result<Arc<dyn KeyProvider>, OpenHoldingsError> {
     let variable = match &settings.master_key {
         MasterKey::File => return Ok(Arc::new(file_keys(settings, store).await?)),
@@ -244,6 +324,7 @@ mod tests {
     use std::fs;
 
     use gatewright_core::{CredentialOwner, ServerName};
+    use gatewright_store::SqliteStore;
     use gatewright_vault::RecordKey;
 
     use super::*;
@@ -253,6 +334,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings::parse("public_url = 'https://gw.example'", dir.path()).unwrap();
         let store = SqliteStore::open(&database(&settings)).await.unwrap();
+        let store = Store::from(store);
         let first = Arc::new(file_keys(&settings, &store).await.unwrap());
         // Nothing is under it yet, so another one does as well.
         let file = settings.key_dir.join("master-0001.key");

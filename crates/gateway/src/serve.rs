@@ -1,36 +1,38 @@
 //! A gateway that runs: listeners, the stack, and what a reload or a drain does to them.
 
+mod opening;
+
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gatewright_audit::{OpenLogError, SegmentFiles};
 use gatewright_console::{AdminSocket, Authority, BindAdminError, Console};
-use gatewright_core::{Actor, SystemClock, TenantId};
-use gatewright_directory::{
-    ChangeError, Directory, OpenDirectoryError, model::Tenant, scim::ScimService,
-};
+use gatewright_core::SystemClock;
+use gatewright_directory::{ChangeError, Directory, OpenDirectoryError, scim::ScimService};
 use gatewright_identity::JwtResolver;
 use gatewright_policy_cedar::TenantEngines;
-use gatewright_store::{OpenStoreError, SqliteStore};
+use gatewright_store::OpenStoreError;
 use gatewright_upstream::Upstream;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
+pub(crate) use self::opening::{audit_dir, checkpoint_key};
+use self::opening::{open_directory, open_log, open_store};
 use crate::{
-    config::{Limits, Settings},
+    config::{Limits, ResolveDatabaseError, Settings},
     edge::{
         Bounds, Certificate, Edge, Hosts, Listener, LoadCertificateError, Provisioning, Shared,
     },
     estate::Served,
     health::{self, Readiness},
-    holdings::{self, Holdings, OpenHoldingsError},
+    holdings::{Holdings, OpenHoldingsError},
     keys::OpenKeyError,
     metrics::Metrics,
     open_files,
     routing::Routing,
     sealer::FileSealer,
-    serving::{Servable, Serving},
+    serving::Serving,
     stack::{self, Ingredients},
 };
 
@@ -69,6 +71,9 @@ pub enum StartError {
     /// Stored credentials and API keys cannot be had.
     #[error(transparent)]
     Holdings(#[from] OpenHoldingsError),
+    /// It is not known which database is meant.
+    #[error(transparent)]
+    Database(#[from] ResolveDatabaseError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
@@ -157,12 +162,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (routing, resolver) = (Routing::default(), JwtResolver::new(&egress));
     // First, for it says that another gateway has this data directory.
     let log = open_log(&settings)?;
-    let store = SqliteStore::open(&holdings::database(&settings)).await?;
+    // Boxed, or whoever starts a gateway would carry all of it.
+    let store = Box::pin(open_store(&settings)).await?;
     let engines = TenantEngines::default();
     let authority = Authority::new(engines.clone());
-    let directory = open_directory(&settings, &store, &log, authority.clone()).await?;
+    let opening = open_directory(&settings, &store, &log, authority.clone());
+    let directory = Box::pin(opening).await?;
     let tenants = directory.tenants();
-    let holdings = Holdings::open(&settings, store, &tenants).await?;
+    let holdings = Box::pin(Holdings::open(&settings, store, &tenants)).await?;
     let served = Served::new(&settings, holdings.clone(), log.clone());
     let serving = Serving::new(
         settings.clone(),
@@ -279,51 +286,9 @@ fn serve_admin(
     Ok(())
 }
 
-/// The directory, with one tenant at least. Who is in none of them is refused.
-async fn open_directory(
-    settings: &Settings,
-    store: &SqliteStore,
-    log: &SegmentFiles,
-    authority: Authority,
-) -> Result<Directory, StartError> {
-    let directory = Directory::builder(store.clone(), log.clone())
-        .check(Servable(settings.clone()))
-        .authorise(authority)
-        .open()
-        .await?;
-    if directory.tenants().is_empty() {
-        let by = Actor::Gateway("first-start");
-        let tenant = TenantId::default();
-        let made = directory.create_tenant(by, &tenant, Tenant::default());
-        made.await.map_err(StartError::FirstTenant)?;
-    }
-    Ok(directory)
-}
-
 async fn bind(address: SocketAddr, bounds: Bounds) -> Result<Listener, StartError> {
     let bound = Listener::bind(address, bounds).await;
     bound.map_err(|source| StartError::Listen { address, source })
-}
-
-fn open_log(settings: &Settings) -> Result<SegmentFiles, StartError> {
-    let dir = audit_dir(settings);
-    SegmentFiles::builder(&dir)
-        .checkpoint_key(checkpoint_key(settings))
-        .open()
-        .map_err(|source| match source {
-            OpenLogError::InUse { .. } => StartError::AuditInUse(dir),
-            source => StartError::Audit { dir, source },
-        })
-}
-
-/// Where the audit log of a gateway with these settings is.
-pub(crate) fn audit_dir(settings: &Settings) -> PathBuf {
-    settings.data_dir.join("audit")
-}
-
-/// The key that signs its checkpoints: not where who can write the log could read it.
-pub(crate) fn checkpoint_key(settings: &Settings) -> PathBuf {
-    settings.key_dir.join("checkpoint.pem")
 }
 
 /// The same listener as for clients, with bounds of its own: who scrapes is few, and waits for nothing.

@@ -36,6 +36,7 @@ mod store;
 mod tests;
 pub mod transfer;
 
+pub use announcer::KeyEvent;
 pub use open_error::OpenStoreError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

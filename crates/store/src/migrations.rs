@@ -27,11 +27,13 @@ macro_rules! steps {
 pub(crate) const SQLITE: &[Step] = steps! { "sqlite":
     (1, "credentials and api keys", "0001_credentials_and_api_keys.sql"),
     (2, "records", "0002_records.sql"),
+    (3, "changes of keys", "0003_changes_of_keys.sql"),
 };
 
 pub(crate) const POSTGRES: &[Step] = steps! { "postgres":
     (1, "credentials and api keys", "0001_credentials_and_api_keys.sql"),
     (2, "records", "0002_records.sql"),
+    (3, "changes of keys", "0003_changes_of_keys.sql"),
 };
 
 pub(crate) fn all(steps: &'static [Step]) -> Migrator {

@@ -15,9 +15,10 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions},
     query::Query,
 };
+use tokio::sync::broadcast;
 
 use self::scope::Scope;
-use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
+use crate::{KeyEvent, OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
 const CONNECTIONS: u32 = 8;
@@ -94,6 +95,35 @@ impl PostgresStore {
             announcer,
             listening: Arc::new(Background::start(task)),
         })
+    }
+
+    /// How many connections gateways, and commands such as ours, have to the database at this URL as the same user.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] when the URL is none or the server does not answer.
+    pub async fn connections(url: &str) -> Result<u64, OpenStoreError> {
+        let options = with_limits(address::options(url)?, LIMIT, PATIENCE);
+        let counted = in_time(PATIENCE, async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            let query = sqlx::query_scalar::<_, i64>(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name = $1 AND pid <> pg_backend_pid()",
+            );
+            let query = query.bind(address::APPLICATION);
+            let counted = query.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(counted)
+        });
+        let counted = counted.await;
+        let counted =
+            counted.map_err(|error: sqlx::Error| OpenStoreError::Database(error.into()))?;
+        Ok(u64::try_from(counted).unwrap_or_default())
+    }
+
+    /// See [`Store::key_events`](crate::Store::key_events).
+    #[must_use]
+    pub fn key_events(&self) -> broadcast::Receiver<KeyEvent> {
+        self.announcer.subscribe_to_keys()
     }
 
     /// Waits for what is under way, and lets go of the server.

@@ -19,9 +19,10 @@ use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::broadcast;
 
 use self::in_use::InUse;
-use crate::{OpenStoreError, announcer::Announcer, background::Background, migrations};
+use crate::{KeyEvent, OpenStoreError, announcer::Announcer, background::Background, migrations};
 
 /// Nothing on the warm path waits for the database, so a few connections do.
 const CONNECTIONS: u32 = 4;
@@ -49,7 +50,10 @@ impl SqliteStore {
     }
 
     /// The same, while nobody else uses it and until this is closed.
-    pub(crate) async fn open_alone(path: &Path) -> Result<Self, OpenStoreError> {
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when somebody uses it.
+    pub async fn open_alone(path: &Path) -> Result<Self, OpenStoreError> {
         private_file(path)?;
         Self::open_with(path, InUse::alone(path)?).await
     }
@@ -84,6 +88,12 @@ impl SqliteStore {
             watch: Arc::new(watch),
             in_use: Arc::new(in_use),
         })
+    }
+
+    /// See [`Store::key_events`](crate::Store::key_events).
+    #[must_use]
+    pub fn key_events(&self) -> broadcast::Receiver<KeyEvent> {
+        self.announcer.subscribe_to_keys()
     }
 
     /// Waits for what is under way, and lets go of the file.

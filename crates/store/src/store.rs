@@ -10,7 +10,7 @@ use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 use tokio::sync::broadcast;
 
-use crate::{PostgresStore, SqliteStore};
+use crate::{KeyEvent, PostgresStore, SqliteStore};
 
 /// The database that an installation has, whichever it is. Clones are the same database.
 #[derive(Clone, Debug)]
@@ -38,6 +38,13 @@ impl Store {
     /// [`RecordsError`] when the database does not answer.
     pub async fn needed_master_keys(&self) -> Result<BTreeSet<String>, RecordsError> {
         whichever!(self, store => store.needed_master_keys().await)
+    }
+
+    /// Tells which credentials and API keys change from now on, by any process that shares the database; of a file, nobody
+    /// else changes any. Who falls behind gets an error of the channel, and has missed something.
+    #[must_use]
+    pub fn key_events(&self) -> broadcast::Receiver<KeyEvent> {
+        whichever!(self, store => store.key_events())
     }
 
     /// Waits for what is under way, and lets go of the database.
@@ -114,6 +121,14 @@ impl ApiKeys for Store {
         limit: u32,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
         whichever!(self, store => ApiKeys::page(store, tenant, after, limit).await)
+    }
+
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        whichever!(self, store => ApiKeys::read(store, tenant, ids).await)
     }
 
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {

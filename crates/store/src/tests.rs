@@ -142,6 +142,7 @@ run_for_each! {
     sealed::what_was_acknowledged_is_there_after_reopening,
     sealed::any_subject_and_any_bytes_come_back_as_they_were,
     api_keys::a_key_comes_back_as_it_was_in_its_tenant_only,
+    api_keys::keys_are_read_by_their_ids,
     api_keys::an_id_is_taken_once,
     api_keys::a_key_stays_revoked_as_of_the_first_time,
     api_keys::a_use_is_noted_and_never_an_earlier_one,

@@ -135,6 +135,14 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// # Errors
     /// [`RotateMasterKeyError`] when there is no new one.
     async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError>;
+
+    /// Looks for keys that others have made meanwhile where it has its own, and says whether it has found any.
+    ///
+    /// # Errors
+    /// [`UseMasterKeyError`] when it cannot look; then those that it had stay.
+    async fn look_again(&self) -> Result<bool, UseMasterKeyError> {
+        Ok(false)
+    }
 }
 
 #[async_trait]
@@ -161,6 +169,10 @@ impl<K: KeyProvider + ?Sized> KeyProvider for Arc<K> {
 
     async fn rotate(&self) -> Result<MasterKeyId, RotateMasterKeyError> {
         (**self).rotate().await
+    }
+
+    async fn look_again(&self) -> Result<bool, UseMasterKeyError> {
+        (**self).look_again().await
     }
 }
 

@@ -147,6 +147,24 @@ impl SealedVault {
         self.0.warm.run_pending_tasks();
     }
 
+    /// Forgets what is remembered of a place, for somebody else than this vault has changed it. The next call reads it.
+    pub fn forget(&self, tenant: &TenantId, key: &RecordKey) {
+        drop(self.0.forgets(tenant, key));
+    }
+
+    /// Forgets everything that is remembered, for somebody else may have changed any of it.
+    pub fn forget_all(&self) {
+        let mut changes = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *changes = changes.wrapping_add(1);
+        self.0.warm.invalidate_all();
+        drop(changes);
+        self.0.warm.run_pending_tasks();
+    }
+
     /// The master key that is the current one.
     #[must_use]
     pub fn master_key(&self) -> MasterKeyId {

@@ -44,20 +44,34 @@ impl Directory {
     /// Keeps the memory current until the directory is [closed](Self::close): run it as a task.
     pub async fn keep_current(self) {
         let stop = self.0.stop.clone();
-        stop.run_until_cancelled(self.follow()).await;
+        // Beside each other: a storage that does not answer keeps nobody's stream open for longer.
+        let both = async { tokio::join!(self.clone().follow(), self.expire_for_ever()) };
+        stop.run_until_cancelled(both).await;
+    }
+
+    async fn expire_for_ever(&self) {
+        let mut expire = tokio::time::interval(EXPIRE);
+        expire.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            expire.tick().await;
+            self.expire();
+        }
     }
 
     async fn follow(self) {
         let mut events = self.0.records.events();
-        let mut look = tokio::time::interval(LOOK);
-        let mut expire = tokio::time::interval(EXPIRE);
+        // Where it has to be known sooner, it is asked sooner.
+        let mut look = tokio::time::interval(LOOK.min(self.0.max_staleness / 3));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        expire.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
                     Ok(Event::Committed(tenant, revision)) => self.heard(&tenant, revision).await,
-                    Ok(Event::Missed) | Err(RecvError::Lagged(_)) => self.look_at_heads().await,
+                    Ok(Event::Missed) | Err(RecvError::Lagged(_)) => {
+                        // A look covers whatever else was told until now.
+                        while events.try_recv().is_ok() {}
+                        self.look_at_heads().await;
+                    }
                     // The storage says nothing more by itself.
                     Err(RecvError::Closed) => {
                         events = self.0.records.events();
@@ -66,7 +80,6 @@ impl Directory {
                     }
                 },
                 _ = look.tick() => self.look_at_heads().await,
-                _ = expire.tick() => self.expire(),
             }
         }
     }

@@ -105,6 +105,38 @@ async fn what_others_change_is_followed() {
     assert_eq!(other.user("ann"), Status::Unknown);
 }
 
+/// What observers were told, and whether there was something to look at then.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<(TenantId, bool)>>>);
+
+impl crate::Observer for Told {
+    fn updated(&self, directory: &Directory, tenant: &TenantId, update: &crate::Update) {
+        assert!(!update.kinds.is_empty());
+        let seen = directory.settings(tenant).is_some();
+        self.0.lock().unwrap().push((tenant.clone(), seen));
+    }
+}
+
+#[tokio::test]
+async fn whoever_serves_tenants_is_told_of_a_new_one_wherever_it_was_made() {
+    let one = Bed::start().await;
+    let other = Bed::over(one.records.clone()).await;
+    let (here, there) = (Told::default(), Told::default());
+    one.directory.observe(here.clone());
+    other.directory.observe(there.clone());
+    let new = TenantId::new("new").unwrap();
+    let settings = crate::model::Tenant::default();
+    let made = one
+        .directory
+        .create_tenant(Actor::Operator(0), &new, settings);
+    made.await.unwrap();
+    other.directory.look_at_heads().await;
+    for told in [here, there] {
+        let told = told.0.lock().unwrap();
+        assert_eq!(told.last(), Some(&(new.clone(), true)));
+    }
+}
+
 #[tokio::test]
 async fn once_nothing_was_heard_for_too_long_nobody_is_let_in() {
     let bed = Bed::start().await;

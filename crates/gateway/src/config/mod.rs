@@ -15,7 +15,10 @@ use std::{
 
 pub use organisation::{Issuer, Organisation, Reach, Server, Tenant};
 pub(crate) use organisation::{grant, grantee, served};
-pub use settings::{Limits, LogFormat, Logging, MasterKey, Outbound, Settings, Tls};
+pub use settings::{
+    Database, Limits, LogFormat, Logging, MasterKey, Outbound, Place, Replica,
+    ResolveDatabaseError, Settings, Tls,
+};
 
 /// One thing that is wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `gatewright.toml`: what the operator of the process decides.
 
+mod database;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use url::Url;
 
+pub use self::database::{Database, Place, Replica, ResolveDatabaseError};
 use self::reader::Reader;
 use super::{
     LoadConfigError,
@@ -43,6 +45,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Keys, which backups of the data leave out.
     pub key_dir: PathBuf,
+    /// Where the organisation, the stored credentials and the API keys are.
+    pub database: Database,
     /// Opens loopback, and `http` to it.
     pub development: bool,
     /// Hosts besides that of `public_url` that requests may name.

@@ -72,6 +72,12 @@ impl Key {
         key
     }
 
+    /// Ends what is open on it, for it is no more.
+    pub(crate) fn cut(&self) {
+        self.revoked.store(true, Ordering::Release);
+        self.cut.cancel();
+    }
+
     pub(crate) fn is_a_persons(&self) -> bool {
         matches!(self.record.holder, KeyHolder::User(_))
     }
@@ -82,6 +88,13 @@ impl Key {
 
     pub(crate) fn used(&self, now: Timestamp) {
         self.last_used.fetch_max(now.millis(), Ordering::AcqRel);
+    }
+
+    /// Others saw it used, too.
+    pub(crate) fn used_at(&self, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.used(at);
+        }
     }
 
     /// Notes that the last use is to be written, and says whether that was not noted yet.

@@ -61,6 +61,16 @@ pub trait ApiKeys: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError>;
 
+    /// Those of these keys that there are, in any order.
+    ///
+    /// # Errors
+    /// [`ApiKeysError`] when the storage does not answer.
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError>;
+
     /// Adds a key.
     ///
     /// # Errors

@@ -1,3 +1,5 @@
+mod others;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -92,14 +94,10 @@ impl ApiKeyRing {
         if self.0.read(|tenants| tenants.contains_key(tenant)) {
             return Ok(());
         }
-        let mut keys = Keys::new();
-        let mut after = None;
-        loop {
-            let page = self.0.store.page(tenant, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
-            keys.extend(page.into_iter().map(Key::entry));
-        }
+        // What others change is taken over before it is read, or after it is listed.
+        let _one_at_a_time = self.0.making.write().await;
+        let keys = self.0.stored(tenant).await?.into_iter().map(Key::entry);
+        let keys: Keys = keys.collect();
         self.0.write(|tenants| {
             // Whoever loaded it meanwhile may have changed it since.
             tenants.entry(tenant.clone()).or_insert(keys);
@@ -190,8 +188,9 @@ impl ApiKeyRing {
         let stored = self.0.tasks.spawn(async move {
             inner.store.insert(&tenant, &record).await?;
             inner.write(|tenants| {
-                let keys = tenants.entry(tenant).or_default();
-                keys.extend([Key::entry(record)]);
+                let (id, key) = Key::entry(record);
+                // It may have been heard of already, and be revoked since.
+                tenants.entry(tenant).or_default().entry(id).or_insert(key);
             });
             drop(making);
             Ok::<_, ApiKeysError>(())

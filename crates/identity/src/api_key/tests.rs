@@ -61,6 +61,19 @@ impl ApiKeys for Memory {
             .collect())
     }
 
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        self.check()?;
+        let rows = self.rows.lock().unwrap();
+        let found = ids
+            .iter()
+            .filter_map(|id| rows.get(&(tenant.clone(), id.clone())));
+        Ok(found.cloned().collect())
+    }
+
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
         self.check()?;
         let gate = self.gate.lock().unwrap().clone();
@@ -630,4 +643,84 @@ async fn the_secret_is_stored_and_shown_nowhere() {
     // Neither is the tag, which would help to try secrets out.
     let tag = format!("{:?}", rows.values().next().unwrap().mac.tag);
     assert!(!shown.contains(&tag), "{shown}");
+}
+
+/// Two rings over one storage, as two processes have them.
+async fn two_rings() -> (ApiKeyRing, ApiKeyRing, Memory) {
+    let (ours, memory, clock) = ring().await;
+    let theirs = ring_over(&memory, MacKeys::new(&mac_key(1), &[]), &clock).await;
+    (ours, theirs, memory)
+}
+
+#[tokio::test]
+async fn what_another_ring_made_revoked_and_purged_is_taken_over_key_by_key() {
+    let (ours, theirs, _) = two_rings().await;
+    let (key, kept) = (issued(&theirs).await, issued(&theirs).await);
+    assert_eq!(refusal(&ours, &parts(&key.text)).await, "unknown-key");
+    ours.refresh(&acme(), &[key.id.clone(), kept.id.clone()])
+        .await
+        .unwrap();
+    let principal = asked(&ours, &parts(&key.text)).await.unwrap();
+    assert!(asked(&ours, &parts(&kept.text)).await.is_ok());
+
+    theirs.revoke(&acme(), &key.id).await.unwrap();
+    ours.refresh(&acme(), std::slice::from_ref(&key.id))
+        .await
+        .unwrap();
+    assert_eq!(refusal(&ours, &parts(&key.text)).await, "revoked-key");
+    // What is open on it has ended.
+    principal.withdrawal().unwrap().wait().await;
+    assert!(asked(&ours, &parts(&kept.text)).await.is_ok());
+
+    theirs
+        .purge(&acme(), Timestamp::from_secs(1001))
+        .await
+        .unwrap();
+    ours.refresh(&acme(), std::slice::from_ref(&key.id))
+        .await
+        .unwrap();
+    assert_eq!(refusal(&ours, &parts(&key.text)).await, "unknown-key");
+    assert_eq!(ours.list(&acme()).len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_taken_over_whole_and_no_revocation_is_undone() {
+    let (ours, theirs, memory) = two_rings().await;
+    let (revoked, gone, own) = (
+        issued(&theirs).await,
+        issued(&theirs).await,
+        issued(&ours).await,
+    );
+    ours.refresh_all().await.unwrap();
+    let principal = asked(&ours, &parts(&gone.text)).await.unwrap();
+    theirs.revoke(&acme(), &revoked.id).await.unwrap();
+    let at = (acme(), gone.id.clone());
+    memory.rows.lock().unwrap().remove(&at).unwrap();
+    // Our own revocation is not stored; what is read does not know of it.
+    memory.down.store(true, Ordering::SeqCst);
+    assert!(ours.revoke(&acme(), &own.id).await.is_err());
+    assert!(ours.refresh_all().await.is_err());
+    memory.down.store(false, Ordering::SeqCst);
+    ours.refresh_all().await.unwrap();
+    assert_eq!(refusal(&ours, &parts(&revoked.text)).await, "revoked-key");
+    assert_eq!(refusal(&ours, &parts(&gone.text)).await, "unknown-key");
+    assert_eq!(refusal(&ours, &parts(&own.text)).await, "revoked-key");
+    principal.withdrawal().unwrap().wait().await;
+}
+
+#[tokio::test]
+async fn keys_that_nobody_can_vouch_for_any_more_are_refused_until_they_are_read_again() {
+    let (ring, ..) = ring().await;
+    let key = issued(&ring).await;
+    let principal = asked(&ring, &parts(&key.text)).await.unwrap();
+    ring.unload_all();
+    principal.withdrawal().unwrap().wait().await;
+    assert_eq!(refusal(&ring, &parts(&key.text)).await, "keys-unavailable");
+    // Nobody asks for what is of a tenant that is not loaded.
+    ring.refresh(&acme(), std::slice::from_ref(&key.id))
+        .await
+        .unwrap();
+    assert_eq!(refusal(&ring, &parts(&key.text)).await, "keys-unavailable");
+    ring.load(&acme()).await.unwrap();
+    assert!(asked(&ring, &parts(&key.text)).await.is_ok());
 }

@@ -4,6 +4,9 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::OpenStoreError;
 
+/// What our sessions are called at the server.
+pub(super) const APPLICATION: &str = "gatewright";
+
 /// How to reach the server that a URL names, over TLS unless it is on this machine.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenStoreError> {
     if !["postgres://", "postgresql://"]
@@ -15,7 +18,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenStoreError> {
     let options: PgConnectOptions = url
         .parse()
         .map_err(|error: sqlx::Error| OpenStoreError::Url(error.into()))?;
-    let options = options.application_name("gatewright");
+    let options = options.application_name(APPLICATION);
     if is_here(&options) {
         return Ok(options);
     }

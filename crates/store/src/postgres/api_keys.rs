@@ -34,6 +34,31 @@ impl ApiKeys for PostgresStore {
         found.into_iter().map(rows::api_key).collect()
     }
 
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        let ids: Vec<&str> = ids.iter().map(ApiKeyId::as_str).collect();
+        let found = in_time(LIMIT, async {
+            let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
+            let query = sqlx::query_as::<_, ApiKeyRow>(
+                "SELECT id, name, holder, holder_issuer, holder_id, servers, created_at, expires_at, \
+                 revoked_at, last_used_at, mac_key, mac \
+                 FROM api_keys WHERE tenant = $1 AND id = ANY($2)",
+            );
+            let found = query
+                .bind(tenant.as_str())
+                .bind(ids)
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(found)
+        });
+        let found = found.await.map_err(unavailable)?;
+        found.into_iter().map(rows::api_key).collect()
+    }
+
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
         let (holder, issuer, subject) = rows::holder(&record.holder);
         let query = sqlx::query(

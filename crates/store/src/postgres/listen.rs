@@ -2,23 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gatewright_core::TenantId;
+use gatewright_core::{ServerName, TenantId};
 use gatewright_directory::records::Revision;
+use gatewright_identity::ApiKeyId;
+use gatewright_vault::RecordKey;
 use sqlx::{
     PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions},
 };
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::{PATIENCE, in_time};
-use crate::announcer::Announcer;
+use crate::announcer::{Announcer, KeyEvent};
 
 /// What the trigger on `tenants` writes to.
-const CHANNEL: &str = "gatewright_commits";
+const COMMITS: &str = "gatewright_commits";
+/// What the triggers on `sealed_records` and `api_keys` write to.
+const KEYS: &str = "gatewright_keys";
 /// How often a silent server is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long to leave a server alone that does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Where there is no connection to listen on, it is said so often that something may have been missed: others look then, by
+/// connections that may still work.
+const MEANWHILE: Duration = Duration::from_secs(5);
 
 /// A connection on which every commit from now on is told.
 pub(super) struct Listening {
@@ -38,7 +45,7 @@ pub(super) async fn listen(options: &PgConnectOptions) -> Result<Listening, sqlx
             .await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        listener.listen_all([COMMITS, KEYS]).await?;
         Ok(Listening {
             listener,
             _pool: pool,
@@ -58,10 +65,15 @@ pub(super) async fn announce(
         // Always an error: this ends by being stopped.
         let _why = announce_until_it_fails(&mut listening.listener, &announcer).await;
         announcer.missed();
+        let mut said = Instant::now();
         listening = loop {
             match listen(&options).await {
                 Ok(again) => break again,
                 Err(_still_gone) => time::sleep(PAUSE).await,
+            }
+            if said.elapsed() >= MEANWHILE {
+                announcer.missed();
+                said = Instant::now();
             }
         };
         announcer.missed();
@@ -74,11 +86,12 @@ async fn announce_until_it_fails(
 ) -> Result<(), sqlx::Error> {
     loop {
         match time::timeout(SILENCE, listener.try_recv()).await {
-            Ok(Ok(Some(told))) => match commit(told.payload()) {
-                Some((tenant, revision)) => announcer.committed(&tenant, revision),
-                // Nothing of ours says so.
-                None => announcer.missed(),
-            },
+            Ok(Ok(Some(told))) => {
+                if announced(&told, announcer).is_none() {
+                    // Nothing of ours says so.
+                    announcer.missed();
+                }
+            }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_silent) => {
@@ -87,6 +100,36 @@ async fn announce_until_it_fails(
             }
         }
     }
+}
+
+fn announced(told: &PgNotification, announcer: &Announcer) -> Option<()> {
+    if told.channel() == KEYS {
+        announcer.key_changed(key(told.payload())?);
+    } else {
+        let (tenant, revision) = commit(told.payload())?;
+        announcer.committed(&tenant, revision);
+    }
+    Some(())
+}
+
+/// `api-key <tenant> <id>`, `credential <tenant> <server> <owner>` or `credentials <tenant>`
+fn key(told: &str) -> Option<KeyEvent> {
+    let (what, of) = told.split_once(' ')?;
+    let (tenant, at) = of.split_once(' ').unwrap_or((of, ""));
+    let tenant = TenantId::new(tenant).ok()?;
+    Some(match what {
+        "api-key" => KeyEvent::ApiKey(tenant, ApiKeyId::parse(at).ok()?),
+        "credentials" if at.is_empty() => KeyEvent::Credentials(tenant),
+        "credential" => {
+            let (server, owner) = at.split_once(' ')?;
+            let key = RecordKey {
+                owner: owner.parse().ok()?,
+                server: ServerName::new(server).ok()?,
+            };
+            KeyEvent::Credential(tenant, key)
+        }
+        _unknown => return None,
+    })
 }
 
 /// `<tenant> <revision>`

@@ -29,6 +29,28 @@ impl ApiKeys for SqliteStore {
         found.into_iter().map(rows::api_key).collect()
     }
 
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        let ids: Vec<&str> = ids.iter().map(ApiKeyId::as_str).collect();
+        let ids =
+            serde_json::to_string(&ids).map_err(|error| ApiKeysError::Unavailable(error.into()))?;
+        let query = sqlx::query_as::<_, ApiKeyRow>(
+            "SELECT id, name, holder, holder_issuer, holder_id, servers, created_at, expires_at, \
+             revoked_at, last_used_at, mac_key, mac \
+             FROM api_keys WHERE tenant = ? AND id IN (SELECT value FROM json_each(?))",
+        );
+        let found = query
+            .bind(tenant.as_str())
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        found.into_iter().map(rows::api_key).collect()
+    }
+
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
         let (holder, issuer, subject) = rows::holder(&record.holder);
         let query = sqlx::query(

@@ -70,6 +70,23 @@ pub(super) async fn a_key_comes_back_as_it_was_in_its_tenant_only(
     assert_eq!(all(&store, "acme").await, keys);
 }
 
+pub(super) async fn keys_are_read_by_their_ids(database: &impl Database<Store: ApiKeys>) {
+    let store = database.open().await;
+    for number in 1..=3 {
+        let acme = tenant("acme");
+        store.insert(&acme, &record(number)).await.unwrap();
+    }
+    let read = async |of: &str, ids: &[usize]| {
+        let ids: Vec<ApiKeyId> = ids.iter().map(|number| id(*number)).collect();
+        let mut read = store.read(&tenant(of), &ids).await.unwrap();
+        read.sort_by(|a, b| a.id.cmp(&b.id));
+        read
+    };
+    assert_eq!(read("acme", &[3, 9, 1]).await, [record(1), record(3)]);
+    assert_eq!(read("acme", &[]).await, []);
+    assert_eq!(read("other", &[1]).await, []);
+}
+
 pub(super) async fn an_id_is_taken_once(database: &impl Database<Store: ApiKeys>) {
     let store = database.open().await;
     store.insert(&tenant("acme"), &record(1)).await.unwrap();

@@ -1,15 +1,20 @@
 //! Who is told of commits when the way to them is cut.
 
+use std::time::Duration;
+
 use gatewright_core::Timestamp;
 use gatewright_directory::records::{Event, Records as _, Revision};
+use gatewright_identity::ApiKeys as _;
 use gatewright_test_postgres::Database;
+use gatewright_vault::SealedRecords as _;
 use tokio::sync::broadcast::Receiver;
 
 use super::{
+    api_keys,
     directory::{committed, heard},
-    tenant,
+    sealed, tenant, user,
 };
-use crate::PostgresStore;
+use crate::{KeyEvent, PostgresStore, Store};
 
 async fn commit(store: &PostgresStore, base: u64) {
     let at = Timestamp::from_secs(1);
@@ -54,6 +59,65 @@ async fn whoever_may_have_missed_a_commit_is_told_and_hears_the_next() {
             Event::Missed => {}
             event => break assert_eq!(event, committed("acme", 4)),
         }
+    }
+}
+
+async fn told(events: &mut Receiver<KeyEvent>) -> KeyEvent {
+    let told = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
+    told.expect("nothing was told").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_processes_are_told_which_keys_and_credentials_change() {
+    let database = Database::create();
+    let writer = PostgresStore::open(database.url()).await.unwrap();
+    let reader = Store::from(PostgresStore::open(database.url()).await.unwrap());
+    let mut events = reader.key_events();
+    let acme = tenant("acme");
+    let api_key = api_keys::record(1);
+    writer.insert(&acme, &api_key).await.unwrap();
+    let uses = [(api_key.id.clone(), Timestamp::from_secs(20))];
+    // Nobody is told of that.
+    writer.note_use(&acme, &uses).await.unwrap();
+    let at = Timestamp::from_secs(30);
+    writer.revoke(&acme, &api_key.id, at).await.unwrap();
+    writer.purge(&acme, Timestamp::from_secs(40)).await.unwrap();
+    for _ in 0..3 {
+        let changed = KeyEvent::ApiKey(acme.clone(), api_key.id.clone());
+        assert_eq!(told(&mut events).await, changed);
+    }
+    // An owner with everything in it that sets the parts of a message apart.
+    let place = sealed::key(user("a b|c credential\n' d"), "wiki");
+    let (first, second) = (sealed::record(1, b"a"), sealed::record(2, b"b"));
+    assert!(writer.write(&acme, &place, &first).await.unwrap());
+    assert!(writer.write(&acme, &place, &second).await.unwrap());
+    let sealed_anew = writer.replace_envelope(&acme, &place, 2, b"c");
+    assert!(sealed_anew.await.unwrap());
+    assert!(writer.remove(&acme, &place).await.unwrap());
+    for _ in 0..4 {
+        let changed = KeyEvent::Credential(acme.clone(), place.clone());
+        assert_eq!(told(&mut events).await, changed);
+    }
+    // One whose place is too long to be told.
+    let place = sealed::key(user(&"long".repeat(2_000)), "wiki");
+    assert!(writer.write(&acme, &place, &first).await.unwrap());
+    let changed = KeyEvent::Credentials(acme.clone());
+    assert_eq!(told(&mut events).await, changed);
+
+    cut(&database);
+    for _ in 0..2 {
+        assert_eq!(told(&mut events).await, KeyEvent::Missed);
+    }
+    for told_wrongly in [
+        "",
+        "api-key acme",
+        "credential acme wiki",
+        "secret acme",
+        "credentials A",
+    ] {
+        let notify = format!("NOTIFY gatewright_keys, '{told_wrongly}'");
+        database.run_as_superuser(&[&notify]);
+        assert_eq!(told(&mut events).await, KeyEvent::Missed, "{told_wrongly}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gatewright_identity::{ApiKeyRecord, ApiKeys};
 use gatewright_test_postgres::{Database, Server};
-use gatewright_vault::SealedRecords as _;
+use gatewright_vault::SealedRecords;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio_util::task::TaskTracker;
 
@@ -121,8 +121,7 @@ async fn a_connection_that_the_server_ended_is_replaced() {
     // One that was just in use is not asked first, so that each may fail once, and none answers wrongly.
     let mut found = Err(String::new());
     for _ in 0..10 {
-        found = store
-            .read(&acme, &ann)
+        found = SealedRecords::read(&store, &acme, &ann)
             .await
             .map_err(|error| error.to_string());
         if found.is_ok() {

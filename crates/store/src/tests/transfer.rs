@@ -125,7 +125,7 @@ async fn is_backed_up_and_restored(store: Store) {
     // And into a server.
     let server = Postgres::create();
     let restored = Store::from(SqliteStore::open(&file).await.unwrap());
-    copy(&restored, &Store::from(server.open().await))
+    copy(&restored, &Store::from(server.open().await), &mut |_| ())
         .await
         .unwrap();
     check_all(&Store::from(server.open().await)).await;
@@ -242,13 +242,13 @@ async fn everything_is_moved_and_what_it_came_from_is_not_used_again() {
     let (_from, path, to) = to_be_moved().await;
     let store = to.open().await;
     let mut events = store.events();
-    let copied = move_to_postgres(&path, &store).await.unwrap();
+    let copied = move_to_postgres(&path, &store, &mut |_| ()).await.unwrap();
     assert_eq!(copied.tenants, 3);
     // Replicas that are there already hear of it.
     super::directory::heard(&mut events).await;
     check_all(&Store::from(store)).await;
     assert!(is_marked_as_moved(&path).await);
-    let refused = move_to_postgres(&path, &Postgres::create().open().await).await;
+    let refused = move_to_postgres(&path, &Postgres::create().open().await, &mut |_| ()).await;
     assert!(matches!(
         refused.unwrap_err(),
         MoveError::Open(OpenStoreError::Moved(_))
@@ -265,7 +265,9 @@ async fn nothing_is_moved_into_what_is_there() {
         .commit(&theirs, Revision(0), at, &[user("ann")])
         .await
         .unwrap();
-    let refused = move_to_postgres(&path, &store).await.unwrap_err();
+    let refused = move_to_postgres(&path, &store, &mut |_| ())
+        .await
+        .unwrap_err();
     assert!(
         matches!(&refused, MoveError::Copy(CopyError::NotEmpty(tenant)) if tenant == "theirs"),
         "{refused}"
@@ -281,7 +283,9 @@ async fn what_is_in_use_is_not_moved_and_what_is_being_moved_is_not_used() {
     let also_used = from.open().await;
     let store = to.open().await;
     for user in [used, also_used] {
-        let refused = move_to_postgres(&path, &store).await.unwrap_err();
+        let refused = move_to_postgres(&path, &store, &mut |_| ())
+            .await
+            .unwrap_err();
         assert!(
             matches!(refused, MoveError::Open(OpenStoreError::InUse(_))),
             "{refused}"
@@ -292,7 +296,7 @@ async fn what_is_in_use_is_not_moved_and_what_is_being_moved_is_not_used() {
     let refused = SqliteStore::open(&path).await.unwrap_err();
     assert!(matches!(refused, OpenStoreError::InUse(_)), "{refused}");
     alone.close().await;
-    move_to_postgres(&path, &store).await.unwrap();
+    move_to_postgres(&path, &store, &mut |_| ()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -300,7 +304,9 @@ async fn a_move_that_was_not_marked_is_taken_up_and_one_that_grew_apart_is_not()
     let (from, path, to) = to_be_moved().await;
     let store = to.open().await;
     let source = Store::from(from.open().await);
-    copy(&source, &Store::from(store.clone())).await.unwrap();
+    copy(&source, &Store::from(store.clone()), &mut |_| ())
+        .await
+        .unwrap();
     let changed = put(Kind::User, "7", r#"{"changed":1}"#, &[("user.name", "7")]);
     let at = Timestamp::from_secs(1);
     let big = tenant("big");
@@ -309,7 +315,9 @@ async fn a_move_that_was_not_marked_is_taken_up_and_one_that_grew_apart_is_not()
         .await
         .unwrap();
     source.close().await;
-    let refused = move_to_postgres(&path, &store).await.unwrap_err();
+    let refused = move_to_postgres(&path, &store, &mut |_| ())
+        .await
+        .unwrap_err();
     assert!(
         matches!(refused, MoveError::Copy(CopyError::NotEmpty(_))),
         "{refused}"
@@ -319,9 +327,11 @@ async fn a_move_that_was_not_marked_is_taken_up_and_one_that_grew_apart_is_not()
     let (from, path, to) = to_be_moved().await;
     let store = to.open().await;
     let source = Store::from(from.open().await);
-    let copied = copy(&source, &Store::from(store.clone())).await.unwrap();
+    let copied = copy(&source, &Store::from(store.clone()), &mut |_| ())
+        .await
+        .unwrap();
     source.close().await;
-    let again = move_to_postgres(&path, &store).await.unwrap();
+    let again = move_to_postgres(&path, &store, &mut |_| ()).await.unwrap();
     assert_eq!(again, copied);
     assert!(is_marked_as_moved(&path).await);
     check_all(&Store::from(store)).await;
@@ -332,7 +342,9 @@ async fn a_kill_while_everything_is_moved_loses_nothing() {
     if let Some(place) = killed::place() {
         let (path, url) = place.split_once(' ').unwrap();
         let to = PostgresStore::open(url).await.unwrap();
-        move_to_postgres(path.as_ref(), &to).await.unwrap();
+        move_to_postgres(path.as_ref(), &to, &mut |_| ())
+            .await
+            .unwrap();
         return;
     }
     let test = "tests::transfer::a_kill_while_everything_is_moved_loses_nothing";
@@ -352,7 +364,9 @@ async fn a_kill_while_everything_is_moved_loses_nothing() {
             let store = SqliteStore::open(&path).await.unwrap();
             assert_eq!(store.count(&tenant("big"), Kind::User).await.unwrap(), MANY);
             store.close().await;
-            move_to_postgres(&path, &to.open().await).await.unwrap();
+            move_to_postgres(&path, &to.open().await, &mut |_| ())
+                .await
+                .unwrap();
         }
         check_all(&Store::from(to.open().await)).await;
     }

@@ -101,7 +101,7 @@ async fn write(store: &Store, part: &Path, to: &Path) -> Result<(), BackupError>
         }
         Store::Postgres(_) => {
             let file = SqliteStore::open(part).await?;
-            let copied = copy(store, &Store::from(file.clone())).await;
+            let copied = copy(store, &Store::from(file.clone()), &mut |_so_far| ()).await;
             file.close().await;
             copied?;
         }

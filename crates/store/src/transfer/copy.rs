@@ -51,12 +51,17 @@ pub enum CopyError {
 }
 
 /// Copies everything of one database into another one, which is empty, or fails and leaves it empty. What is copied is one
-/// moment of the first; every row is read back and compared before it counts.
+/// moment of the first; every row is read back and compared before it counts. `progress` is told again and again how much is
+/// there already.
 ///
 /// # Errors
 /// [`CopyError`] when the second is not empty or one does not answer. Where the answer to the very last step was lost, all of it
 /// may be there.
-pub async fn copy(from: &Store, to: &Store) -> Result<Copied, CopyError> {
+pub async fn copy(
+    from: &Store,
+    to: &Store,
+    progress: &mut (dyn FnMut(Copied) + Send),
+) -> Result<Copied, CopyError> {
     let mut from = Reading::begin(from).await.map_err(reading)?;
     let mut to = Writing::begin(to).await.map_err(writing)?;
     if let Some(tenant) = to.reading().tenants().await.map_err(writing)?.pop_first() {
@@ -67,7 +72,14 @@ pub async fn copy(from: &Store, to: &Store) -> Result<Copied, CopyError> {
         from.enter(&tenant).await.map_err(reading)?;
         to.reading().enter(&tenant).await.map_err(writing)?;
         for table in TABLES {
-            let rows = copy_table(&mut from, &mut to, table, &tenant).await?;
+            let so_far = copied;
+            let mut tell = |rows| {
+                progress(Copied {
+                    rows: so_far.rows + rows,
+                    ..so_far
+                });
+            };
+            let rows = copy_table(&mut from, &mut to, table, &tenant, &mut tell).await?;
             copied.rows += rows;
             if same(&mut from, to.reading(), table, &tenant).await? != Some(rows) {
                 return Err(CopyError::Differs {
@@ -113,6 +125,7 @@ async fn copy_table(
     to: &mut Writing,
     table: &Table,
     tenant: &str,
+    progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, CopyError> {
     let mut rows = from.rows(table, tenant).chunks(BATCH);
     let mut copied = 0;
@@ -122,6 +135,7 @@ async fn copy_table(
             .insert(table, batch.map_err(reading)?)
             .await
             .map_err(writing)?;
+        progress(copied);
     }
     Ok(copied)
 }

@@ -22,14 +22,18 @@ pub enum MoveError {
 
 /// Moves everything from a SQLite file, which nobody uses meanwhile, into an empty Postgres database, and marks the file, so that
 /// it is not opened again by mistake. It is all there, or nothing is. Where the process ended between both steps, the same
-/// command again finds that all is there, and marks the file.
+/// command again finds that all is there, and marks the file. `progress` is told again and again how much is there already.
 ///
 /// # Errors
 /// [`MoveError`] when one of both cannot be used, the file is in use, or the database is not empty and no copy of it.
-pub async fn move_to_postgres(from: &Path, to: &PostgresStore) -> Result<Copied, MoveError> {
+pub async fn move_to_postgres(
+    from: &Path,
+    to: &PostgresStore,
+    progress: &mut (dyn FnMut(Copied) + Send),
+) -> Result<Copied, MoveError> {
     let from = SqliteStore::open_alone(from).await?;
     let (source, target) = (Store::from(from.clone()), Store::from(to.clone()));
-    let copied = match copy(&source, &target).await {
+    let copied = match copy(&source, &target, progress).await {
         Err(CopyError::NotEmpty(tenant)) => match is_copy(&source, &target).await? {
             Some(copied) => copied,
             None => return Err(CopyError::NotEmpty(tenant).into()),

@@ -83,6 +83,22 @@ impl Inner {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(current)
     }
+
+    /// The keys that the directory has now.
+    fn look_again(&self) -> Result<bool, OpenKeyError> {
+        let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = read(&self.dir)?.into_iter().map(|(_, key)| key);
+        // A volume that is not there takes nothing away from what we have.
+        let Some(ring) = ring(keys)? else {
+            return Ok(false);
+        };
+        let mut known = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let others = known.names() != ring.names();
+        if others {
+            *known = Arc::new(ring);
+        }
+        Ok(others)
+    }
 }
 
 /// The keys that are there, the latest first.
@@ -140,7 +156,13 @@ impl KeyProvider for FileKeys {
         wrapped: &WrappedKey,
         bound: &[u8],
     ) -> Result<SecretBytes, UseMasterKeyError> {
-        self.ring().unwrap(wrapped, bound)
+        match self.ring().unwrap(wrapped, bound) {
+            // Whoever shares the directory may have made it since.
+            Err(UseMasterKeyError::Missing(_)) if self.look_again().await? => {
+                self.ring().unwrap(wrapped, bound)
+            }
+            outcome => outcome,
+        }
     }
 
     async fn derive(&self, purpose: &str) -> Result<Vec<DerivedKey>, UseMasterKeyError> {
@@ -153,6 +175,15 @@ impl KeyProvider for FileKeys {
         // It waits for the disk, and goes on when whoever asked for it has gone.
         let made = spawn_blocking(move || keys.rotate()).await;
         made.map_err(|ended| failed(ended.into()))?
+            .map_err(|error| failed(error.into()))
+    }
+
+    async fn look_again(&self) -> Result<bool, UseMasterKeyError> {
+        let failed = |error: BoxError| UseMasterKeyError::Unavailable(error);
+        let keys = Arc::clone(&self.0);
+        let looked = spawn_blocking(move || keys.look_again()).await;
+        looked
+            .map_err(|ended| failed(ended.into()))?
             .map_err(|error| failed(error.into()))
     }
 }
@@ -223,6 +254,36 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(FileKeys::open(&folder).unwrap().current(), before);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_another_process_made_is_found_and_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("keys");
+        let (ours, theirs) = (
+            FileKeys::open(&folder).unwrap(),
+            FileKeys::open(&folder).unwrap(),
+        );
+        assert!(!ours.look_again().await.unwrap());
+        let made = theirs.rotate().await.unwrap();
+        let wrapped = theirs.wrap(&data_key(), b"x").await.unwrap();
+        // What is under it opens at once, and what is sealed from then on is under it.
+        assert_eq!(ours.unwrap(&wrapped, b"x").await.unwrap(), data_key());
+        assert_eq!(ours.current(), made);
+        let made = theirs.rotate().await.unwrap();
+        assert!(ours.look_again().await.unwrap());
+        assert_eq!(ours.current(), made);
+
+        // A directory that is empty for a moment takes nothing away; one that others can read gives nothing.
+        for number in 1..=3 {
+            fs::remove_file(folder.join(name(number))).unwrap();
+        }
+        assert!(!ours.look_again().await.unwrap());
+        assert_eq!(ours.current(), made);
+        let elsewhere = FileKeys::open(&dir.path().join("other")).unwrap();
+        let foreign = elsewhere.wrap(&data_key(), b"x").await.unwrap();
+        let refused = ours.unwrap(&foreign, b"x").await.unwrap_err();
+        assert!(matches!(refused, UseMasterKeyError::Missing(_)));
     }
 
     #[tokio::test(flavor = "multi_thread")]

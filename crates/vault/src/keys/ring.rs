@@ -48,6 +48,11 @@ impl Ring {
         self.current.id.clone()
     }
 
+    /// The current one's first.
+    pub(crate) fn names(&self) -> Vec<&MasterKeyId> {
+        self.masters().map(|master| &master.id).collect()
+    }
+
     pub(crate) fn wrap(
         &self,
         key: &SecretBytes,

@@ -40,6 +40,7 @@ impl<'t> Reader<'_, 't> {
         let allowed_origins = self.origins(&mut root);
         let logging = self.logging(&mut root);
         let master_key = self.master_key(&mut root);
+        let database = self.database(&mut root);
         let (limits, principal_limits, server_limits) = self.limits(&mut root);
         let outbound = self.outbound(&mut root);
         root.end(self.problems);
@@ -51,6 +52,7 @@ impl<'t> Reader<'_, 't> {
             tls,
             data_dir,
             key_dir,
+            database,
             development,
             allowed_hosts,
             allowed_origins,
@@ -260,18 +262,7 @@ impl<'t> Reader<'_, 't> {
         let Some(item) = item else {
             return MasterKey::File;
         };
-        let is_name = !item.value.is_empty()
-            && !item.value.starts_with(|first: char| first.is_ascii_digit())
-            && item
-                .value
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !is_name {
-            // Not shown: whoever writes the key itself here has made a mistake that should not spread.
-            let fix = "write the name of the variable, as `GATEWRIGHT_MASTER_KEY`, and never the key itself";
-            self.problems
-                .add(item.at(&[]), "this is no name of a variable", fix);
-        }
+        self.variable(&item, "GATEWRIGHT_MASTER_KEY", "the key itself");
         MasterKey::Environment(item.value)
     }
 

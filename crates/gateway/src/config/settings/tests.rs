@@ -273,3 +273,92 @@ fn limits_of_principals_and_servers_are_apart_and_bounded() {
             .unwrap_err();
     assert!(!error.to_string().contains("planted"), "{error}");
 }
+
+fn database(text: &str) -> Database {
+    let text = format!("public_url = 'https://mcp.example.com'\n{text}");
+    parse_text(&text).unwrap().database
+}
+
+#[test]
+fn without_a_database_it_is_a_file_and_the_process_is_alone() {
+    let alone = database("");
+    assert_eq!(alone.place, Place::DataDir);
+    assert_eq!(alone.url().unwrap(), None);
+    assert_eq!(alone.replica().unwrap(), "local");
+    assert_eq!(alone.max_staleness, Duration::from_secs(30));
+    assert_eq!(
+        database("[database]\nreplica = 'gw-1'").replica().unwrap(),
+        "gw-1"
+    );
+}
+
+#[test]
+fn a_database_is_named_by_a_url_without_a_password_or_by_a_variable() {
+    let url = "postgres://gw@db.example.com/gw?sslrootcert=/etc/ca.pem";
+    let named = database(&format!(
+        "[database]\nurl = '{url}'\nreplica = 'gw-1'\nmax_staleness_ms = 5000"
+    ));
+    assert_eq!(named.url().unwrap().unwrap().expose(), url);
+    assert_eq!(named.max_staleness, Duration::from_secs(5));
+    // Cargo sets it for tests.
+    let by_variable =
+        database("[database]\nurl_env = 'CARGO_PKG_NAME'\nreplica_env = 'CARGO_PKG_NAME'");
+    assert_eq!(by_variable.url().unwrap().unwrap().expose(), "gatewright");
+    assert_eq!(by_variable.replica().unwrap(), "gatewright");
+    let unset = database("[database]\nurl_env = 'GW_UNSET'\nreplica_env = 'GW_UNSET'");
+    for error in [unset.url().unwrap_err(), unset.replica().unwrap_err()] {
+        let error = error.to_string();
+        assert!(error.contains("`GW_UNSET`, which is not set"), "{error}");
+    }
+    let unfit = database("[database]\nurl_env = 'X'\nreplica_env = 'CARGO_PKG_VERSION'");
+    let error = unfit.replica().unwrap_err().to_string();
+    assert!(error.contains("cannot be a name"), "{error}");
+}
+
+#[test]
+fn a_database_that_cannot_be_is_refused_and_no_password_is_shown() {
+    let with = |database: &str| wrong(&format!("[database]\n{database}"));
+    for url in [
+        "postgres://gw:planted@db.example.com/gw",
+        "postgres://gw@db.example.com/gw?password=planted",
+        "mysql://gw:planted@db.example.com/gw",
+        "gw:planted@db.example.com",
+        "db.example.com/planted",
+    ] {
+        let problems = with(&format!("url = '{url}'\nreplica = 'gw-1'"));
+        assert_eq!(problems.len(), 1, "{url}: {problems:?}");
+        assert!(problems[0].starts_with("3: "), "{problems:?}");
+        assert!(!problems[0].contains("planted"), "{problems:?}");
+    }
+    let password = with("url = 'postgres://gw:planted@db/gw'\nreplica = 'gw-1'");
+    assert!(password[0].contains("whoever reads or copies this file"));
+    assert_eq!(
+        with("url = 'mysql://db/gw'\nreplica = 'gw-1'"),
+        ["3: `mysql:` is of no database that can be used"]
+    );
+    assert_eq!(
+        with("url = 'postgres://db/gw'\nurl_env = 'DATABASE'\nreplica = 'gw-1'"),
+        ["4: `url` and `url_env` name two databases"]
+    );
+    assert_eq!(
+        with("url_env = 'postgres://gw:planted@db/gw'\nreplica = 'gw-1'"),
+        ["3: this is no name of a variable"]
+    );
+    assert_eq!(
+        with("url_env = 'DATABASE'"),
+        ["2: processes that share a database have to be told apart, and this one has no name"]
+    );
+    assert_eq!(
+        with("url_env = 'DATABASE'\nreplica = 'Gateway 1'"),
+        ["4: `Gateway 1` cannot be the name of a replica"]
+    );
+    assert_eq!(
+        with("url_env = 'DATABASE'\nreplica = 'a'\nreplica_env = 'HOSTNAME'"),
+        ["5: `replica` and `replica_env` are two names"]
+    );
+    assert_eq!(
+        with("max_staleness_ms = 999"),
+        ["3: `max_staleness_ms = 999` is out of bounds"]
+    );
+    assert_eq!(with("host = 'db'").len(), 1);
+}
