@@ -12,8 +12,6 @@ mod changes;
 mod commands;
 #[path = "replicas/keys.rs"]
 mod keys;
-#[path = "replicas/killed.rs"]
-mod killed;
 #[path = "replicas/starting.rs"]
 mod starting;
 #[path = "replicas/way.rs"]
@@ -170,13 +168,6 @@ impl Replica {
         let line = replica.says("serving");
         replica.base = format!("http://{}", line["address"].as_str().unwrap());
         replica
-    }
-
-    /// The same gateway once more, after the end of the one before.
-    fn again(self) -> Self {
-        let (config, url) = (self.config.clone(), self.url.clone());
-        drop(self);
-        Self::start(config, &url)
     }
 
     /// Waits for a line of its log.
