@@ -86,7 +86,14 @@ pub(super) async fn create(
     let (kind, subject) = side(&holder);
     let action = console.before(&tenant.name).making_key(kind, subject);
     console.may(&caller, &action).await?;
+    let directory = &console.0.directory;
+    let is_known = directory.whose(&tenant.name, kind, subject).is_some();
     let new = new(&form, holder, &tenant)?;
+    if !is_known {
+        // Whoever is entered under this name later would find that somebody has their key.
+        let detail = "nobody here has this identity: enter the person or the agent first, and link the identity to them";
+        return Err(Problem::unfit("unknown-holder", detail));
+    }
     let expires_at = new.expires_at;
     let keys = console.0.keys.clone();
     // The record names the key before there is one.

@@ -120,6 +120,26 @@ async fn bed() -> Bed {
 }
 
 impl Bed {
+    /// Enters the agent `bot` and the person `ann`.
+    async fn enter_holders(&self) {
+        let known = |name: &str| json!([{"issuer": ISSUER, "subject": name}]);
+        for (path, body) in [
+            ("issuers/idp", json!({"issuer": ISSUER})),
+            (
+                "agents/bot",
+                json!({"name": "bot", "identities": known("bot")}),
+            ),
+            (
+                "users/ann",
+                json!({"user_name": "ann", "identities": known("ann")}),
+            ),
+        ] {
+            let path = format!("/tenants/default/{path}");
+            let (status, made) = self.ask(Method::PUT, &path, body.to_string()).await;
+            assert!(status < 300, "{made}");
+        }
+    }
+
     async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> (u16, String) {
         let request = Request::builder()
             .method(method)
@@ -244,6 +264,7 @@ async fn a_credential_that_no_call_takes_is_stored_with_a_note() {
 #[tokio::test]
 async fn a_key_is_shown_once_and_revoked_by_its_id() {
     let bed = bed().await;
+    bed.enter_holders().await;
     let path = "/tenants/default/keys";
     let body = json!({
         "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
@@ -272,6 +293,7 @@ async fn a_key_is_shown_once_and_revoked_by_its_id() {
 #[tokio::test]
 async fn a_key_that_could_not_be_used_is_not_made() {
     let bed = bed().await;
+    bed.enter_holders().await;
     let good = json!({
         "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
         "expires_at": "2100-01-01T00:00:00Z",
@@ -305,6 +327,7 @@ async fn a_key_that_could_not_be_used_is_not_made() {
 #[tokio::test]
 async fn no_record_no_change() {
     let bed = bed().await;
+    bed.enter_holders().await;
     bed.log.close().await.unwrap();
     let (status, answer) = bed.put("wiki/shared", PLANTED).await;
     assert_eq!(status, 503);
@@ -351,6 +374,7 @@ async fn records_are_shown_and_followed() {
 
 /// Makes a key of an agent; its id.
 async fn made(bed: &Bed, expires_at: &str) -> String {
+    bed.enter_holders().await;
     let form = json!({
         "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"], "expires_at": expires_at,
     });
@@ -511,6 +535,7 @@ async fn a_head_that_does_not_end_is_given_up() {
 #[tokio::test]
 async fn a_change_of_somebody_who_has_gone_is_recorded_to_its_end() {
     let bed = bed().await;
+    bed.enter_holders().await;
     let form = json!({
         "name": "bot", "holder": format!("agent:{ISSUER}|bot"), "servers": ["wiki"],
         "expires_at": "2100-01-01T00:00:00Z",

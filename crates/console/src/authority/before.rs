@@ -177,7 +177,7 @@ impl<'a> Before<'a> {
         };
         let mut action = self.on_key(AdminVerb::KeysRemove, kind, subject);
         if let Some(id) = self.directory.whose(self.tenant, kind, subject) {
-            action.gives = self.powers(&member(kind, &id)).unwrap_or_default();
+            action.gives = self.guarded_by(&member(kind, &id));
         }
         action
     }
@@ -260,6 +260,13 @@ impl<'a> Before<'a> {
         Ok(powers)
     }
 
+    /// What whoever changes or removes somebody must hold. A grant that cannot be read gives nobody anything, and is
+    /// protected as the most there is.
+    pub(super) fn guarded_by(&self, member: &MemberRef) -> Vec<Given> {
+        self.powers(member)
+            .unwrap_or_else(|_unreadable| vec![everything()])
+    }
+
     /// Whether a role, or one that it inherits from, permits administrators something.
     pub(super) fn is_administrative(&self, role: &str) -> bool {
         let mut seen = BTreeSet::new();
@@ -281,6 +288,12 @@ impl<'a> Before<'a> {
         }
         false
     }
+}
+
+/// All that an administrator can hold: what gives it is for those alone who have it.
+pub(super) fn everything() -> Given {
+    let nobody = Grantee::Account("".into());
+    Given::Grant(access::Grant::new(BuiltInRole::ADMINISTRATOR, nobody))
 }
 
 fn member(kind: PartyKind, id: &str) -> MemberRef {

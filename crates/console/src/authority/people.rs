@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use gatewright_core::{
-    AdminAction, AdminVerb, Given, PartyKind, Subject,
-    access::{Grantee, Scope},
-};
+use gatewright_core::{AdminAction, AdminVerb, Given, PartyKind, Subject, access::Scope};
 use gatewright_directory::{
     model::{Agent, AgentStatus, Document, Identity, MemberKind, MemberRef, ScimAttribute, User},
     records::Kind,
@@ -175,11 +172,7 @@ impl Before<'_> {
     /// An action on somebody that only who holds as much takes.
     pub(super) fn protecting(&self, verb: AdminVerb, member: &MemberRef) -> AdminAction {
         let mut action = self.of(verb, member, false);
-        match self.powers(member) {
-            Ok(powers) => action.gives = powers,
-            // A grant that cannot be read gives nobody anything, and is protected as the most there is.
-            Err(_unreadable) => action.gives = vec![everything()],
-        }
+        action.gives = self.guarded_by(member);
         action
     }
 
@@ -212,10 +205,4 @@ const fn party(member: &MemberRef) -> PartyKind {
         MemberKind::Agent => PartyKind::Agent,
         _ => PartyKind::User,
     }
-}
-
-fn everything() -> Given {
-    use gatewright_core::access::{BuiltInRole, Grant};
-    let nobody = Grantee::Account("".into());
-    Given::Grant(Grant::new(BuiltInRole::ADMINISTRATOR, nobody))
 }

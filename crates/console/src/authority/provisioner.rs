@@ -101,6 +101,11 @@ pub(super) async fn actions(
             let origin = origin_of_group(before, group).await?;
             left_alone(before, &MemberRef::group(group), origin)?;
             match after {
+                Some(_) if !before.powers(&MemberRef::group(group))?.is_empty() => {
+                    return Err(format!(
+                        "who is in `{group}` administers something: an identity provider puts nobody into it"
+                    ));
+                }
                 Some(_) => vec![AdminVerb::MembersProvision],
                 None => vec![AdminVerb::MembersRemove],
             }
@@ -128,6 +133,15 @@ fn user(
         return Err(ADMINISTRATORS_ONLY.to_owned());
     }
     left_alone(before, &MemberRef::user(id), earlier.origin)?;
+    // By their names tokens find people: who moves one comes as somebody else.
+    let renamed =
+        (&earlier.external_id, &earlier.user_name) != (&next.external_id, &next.user_name);
+    if renamed && !before.powers(&MemberRef::user(id))?.is_empty() {
+        return Err(format!(
+            "`{id}` administers something: an identity provider switches them off, and does not say who they are; an \
+             administrator does"
+        ));
+    }
     let switched_off = User {
         active: false,
         ..earlier.clone()
@@ -153,6 +167,16 @@ fn agent(
         return Ok(vec![AdminVerb::AgentsWrite]);
     };
     left_alone(before, &MemberRef::agent(id), earlier.origin)?;
+    if earlier.owner != next.owner && earlier.origin == Origin::Administrator {
+        return Err(format!(
+            "`{id}` was entered by an administrator: an identity provider does not say who answers for it"
+        ));
+    }
+    if earlier.status == AgentStatus::Disabled && next.status != AgentStatus::Disabled {
+        return Err(format!(
+            "`{id}` is switched off, perhaps by an administrator: an administrator switches it on again"
+        ));
+    }
     let off = earlier.status == AgentStatus::Active && next.status != AgentStatus::Active;
     let switched_off = Agent {
         status: next.status.clone(),

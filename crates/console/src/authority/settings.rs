@@ -3,15 +3,28 @@
 use gatewright_core::{AdminAction, AdminVerb, Subject, TenantId};
 use gatewright_directory::{
     Alteration,
-    model::{Document, Identity, Policies, Server, Tenant},
+    model::{Document, Identity, Policies, ScimScope, Server, Tenant},
     records::Kind,
 };
 
-use super::before::{Before, Unasked, server_scope};
+use super::before::{Before, Unasked, everything, server_scope};
 use crate::api::{DRAFT, PUBLISHED};
 
 /// Servers that have this member are programs of the machine.
 const PROGRAM: &str = "command";
+
+/// What of a server may differ without a credential going elsewhere, or otherwise.
+const KEEPS_CREDENTIALS: [&str; 9] = [
+    "title",
+    "audit",
+    "log_contents",
+    "unknown_methods",
+    "scopes",
+    "tools",
+    "timeouts",
+    "era",
+    "stateless",
+];
 
 impl Before<'_> {
     pub(super) fn settings_written(
@@ -21,7 +34,7 @@ impl Before<'_> {
         let (kind, id) = (alteration.kind, &*alteration.id);
         let verb = match kind {
             Kind::Server | Kind::VirtualServer => return Ok(self.server_written(alteration)),
-            Kind::Tenant => return Ok(vec![self.tenant_written(alteration)]),
+            Kind::Tenant => return Ok(self.tenant_written(alteration)),
             Kind::Policies => return Ok(vec![self.policies_written(alteration)]),
             Kind::Issuer => AdminVerb::IssuersWrite,
             Kind::ScimToken => AdminVerb::ScimTokensWrite,
@@ -29,7 +42,11 @@ impl Before<'_> {
             Kind::Applied => AdminVerb::SettingsWrite,
             _ => return Err(format!("nobody changes a {kind}")),
         };
-        Ok(vec![self.action(verb, kind, id)])
+        let mut action = self.action(verb, kind, id);
+        if is_a_way_in(alteration.after.as_ref()) {
+            action.gives.push(everything());
+        }
+        Ok(vec![action])
     }
 
     fn server_written(&self, alteration: &Alteration) -> Vec<AdminAction> {
@@ -51,6 +68,13 @@ impl Before<'_> {
         if is_program && alteration.after.is_some() {
             actions.push(of(AdminVerb::ServersRunPrograms, own));
         }
+        // Who says where credentials are sent has them.
+        if let (Some(Document::Server(before)), Some(Document::Server(after))) =
+            (&alteration.before, &alteration.after)
+            && sends_otherwise(before, after)
+        {
+            actions.push(of(AdminVerb::CredentialsWrite, server_scope(id)));
+        }
         // A bundle opens another way to its parts.
         if let Some(Document::VirtualServer(bundle)) = &alteration.after {
             let parts = bundle.parts.iter();
@@ -61,20 +85,23 @@ impl Before<'_> {
     }
 
     /// The settings are the tenant's own; whether there is one, and whether it is switched on, is the installation's.
-    fn tenant_written(&self, alteration: &Alteration) -> AdminAction {
-        let (Some(Document::Tenant(before)), Some(Document::Tenant(after))) =
-            (&alteration.before, &alteration.after)
-        else {
-            return self.of_installation();
+    fn tenant_written(&self, alteration: &Alteration) -> Vec<AdminAction> {
+        let (before, after) = match (&alteration.before, &alteration.after) {
+            (Some(Document::Tenant(before)), Some(Document::Tenant(after))) => (before, after),
+            _ => return vec![self.of_installation()],
         };
         let switched = Tenant {
             disabled: after.disabled,
             ..before.clone()
         };
-        if before.disabled != after.disabled && switched == *after {
-            return self.of_installation();
+        let mut actions = Vec::new();
+        if before.disabled != after.disabled {
+            actions.push(self.of_installation());
         }
-        self.action(AdminVerb::SettingsWrite, Kind::Tenant, &alteration.id)
+        if switched != *after || actions.is_empty() {
+            actions.push(self.action(AdminVerb::SettingsWrite, Kind::Tenant, &alteration.id));
+        }
+        actions
     }
 
     fn of_installation(&self) -> AdminAction {
@@ -106,8 +133,31 @@ impl Before<'_> {
     }
 }
 
+/// Whether whoever sets it can come as anybody: by an issuer with keys of their own, or as an identity provider that says
+/// who everybody is.
+fn is_a_way_in(set: Option<&Document>) -> bool {
+    match set {
+        Some(Document::Issuer(_)) => true,
+        Some(Document::ScimToken(token)) => token.scopes.iter().any(|scope| {
+            !matches!(
+                scope,
+                ScimScope::ReadUsers | ScimScope::ReadGroups | ScimScope::ReadAgents
+            )
+        }),
+        _ => false,
+    }
+}
+
 fn runs(server: &Server) -> bool {
     server.settings.contains_key(PROGRAM)
+}
+
+/// Whether credentials go to another place, or get there in another way.
+fn sends_otherwise(before: &Server, after: &Server) -> bool {
+    let names = before.settings.keys().chain(after.settings.keys());
+    names
+        .filter(|name| !KEEPS_CREDENTIALS.contains(&name.as_str()))
+        .any(|name| before.settings.get(name) != after.settings.get(name))
 }
 
 fn drafters(policies: &Policies) -> Vec<Subject> {

@@ -88,32 +88,39 @@ async fn a_delegate_changes_the_people_of_their_group_and_no_others() {
 #[tokio::test]
 async fn nobody_joins_what_gives_them_more_than_the_delegate_has() {
     let bed = bed().await;
+    // In another group of hers: so they are hers already.
+    bed.person("bob").await;
+    bed.group("crew").await;
+    bed.join("crew", "users/bob").await;
+    let crew = json!({"group": "crew"});
+    bed.grant_over("ann2", "administrator", json!({"user": "ann"}), crew)
+        .await;
     let ann = bed.as_user("ann").await;
     let join = async |path: &str| bed.put(&ann, path, Value::Null).await.status;
-    assert_eq!(join("groups/staff/members/users/mallory").await, 204);
+    assert_eq!(join("groups/staff/members/users/bob").await, 204);
     assert_eq!(
-        bed.delete(&ann, "groups/staff/members/users/mallory")
+        bed.delete(&ann, "groups/staff/members/users/bob")
             .await
             .status,
         204
     );
-    assert_eq!(join("groups/others/members/users/mallory").await, NO);
-    assert_eq!(join("groups/none/members/users/mallory").await, NO);
+    assert_eq!(join("groups/others/members/users/bob").await, NO);
+    assert_eq!(join("groups/none/members/users/bob").await, NO);
     // What the group holds is more than ann has.
     bed.grant("s", "writer", json!({"group": "staff"})).await;
-    assert_eq!(join("groups/staff/members/users/mallory").await, NO);
+    assert_eq!(join("groups/staff/members/users/bob").await, NO);
     bed.delete(&Who::Root, "grants/s").await.is(200);
-    assert_eq!(join("groups/staff/members/users/mallory").await, 204);
-    bed.delete(&Who::Root, "groups/staff/members/users/mallory")
+    assert_eq!(join("groups/staff/members/users/bob").await, 204);
+    bed.delete(&Who::Root, "groups/staff/members/users/bob")
         .await
         .is(204);
     // And what the group is in.
     bed.grant("o", "writer", json!({"group": "others"})).await;
     bed.join("others", "groups/staff").await;
-    assert_eq!(join("groups/staff/members/users/mallory").await, NO);
+    assert_eq!(join("groups/staff/members/users/bob").await, NO);
     bed.grant("a", "writer", json!({"user": "ann"})).await;
     let ann = bed.as_user("ann").await;
-    bed.put(&ann, "groups/staff/members/users/mallory", Value::Null)
+    bed.put(&ann, "groups/staff/members/users/bob", Value::Null)
         .await
         .is(204);
 }
@@ -121,13 +128,14 @@ async fn nobody_joins_what_gives_them_more_than_the_delegate_has() {
 #[tokio::test]
 async fn who_administers_more_is_left_alone() {
     let bed = bed().await;
-    // Pulled into the group, root is not yet ann's to change.
+    // Nor is root ann's to change where others put them into the group.
     bed.grant("r2", "administrator", json!({"user": "mallory"}))
         .await;
     let ann = bed.as_user("ann").await;
     bed.put(&ann, "groups/staff/members/users/root", Value::Null)
         .await
-        .is(204);
+        .refused(NO, "forbidden");
+    bed.join("staff", "users/root").await;
     for body in [
         json!({"disabled": true}),
         json!({"display_name": "x"}),
@@ -543,6 +551,306 @@ async fn what_is_refused_says_nothing_of_what_there_is() {
     ] {
         bed.delete(&bob, path).await.refused(NO, "forbidden");
         bed.patch(&bob, path, json!({}))
+            .await
+            .refused(NO, "forbidden");
+    }
+}
+
+type Asked = (Method, &'static str, Value);
+
+/// What a delegate could do first, to have more in the next request.
+fn first_requests() -> Vec<Asked> {
+    let over = |over: Value, to: Value| json!({"role": "administrator", "to": to, "over": over});
+    let others = || json!({"group": "others"});
+    vec![
+        (Method::GET, "users/eve", Value::Null),
+        (
+            Method::PUT,
+            "groups/staff/members/users/mallory",
+            Value::Null,
+        ),
+        (Method::PUT, "groups/staff/members/agents/out", Value::Null),
+        (
+            Method::PUT,
+            "groups/staff/members/groups/others",
+            Value::Null,
+        ),
+        (
+            Method::PUT,
+            "groups/others/members/groups/staff",
+            Value::Null,
+        ),
+        (Method::PUT, "groups/others/members/users/ann", Value::Null),
+        (Method::PUT, "groups/new", json!({"display_name": "new"})),
+        (
+            Method::PUT,
+            "groups/staff",
+            json!({"display_name": "others"}),
+        ),
+        (
+            Method::PUT,
+            "grants/x",
+            over(others(), json!({"user": "ann"})),
+        ),
+        (
+            Method::PUT,
+            "grants/x",
+            over(others(), json!({"user": "eve"})),
+        ),
+        (
+            Method::PUT,
+            "grants/x",
+            over(others(), json!({"group": "staff"})),
+        ),
+        (
+            Method::PUT,
+            "grants/ann",
+            over(others(), json!({"user": "ann"})),
+        ),
+        (
+            Method::PUT,
+            "grants/ann",
+            over(Value::Null, json!({"user": "ann"})),
+        ),
+        (
+            Method::PUT,
+            "roles/clerk",
+            json!({"name": "clerk", "admin": [{"actions": ["*"]}]}),
+        ),
+        (Method::PATCH, "agents/in", json!({"owner": "mallory"})),
+        (
+            Method::PATCH,
+            "agents/in",
+            json!({"identities": [{"issuer": IDP, "subject": "out"}]}),
+        ),
+        (Method::PATCH, "agents/out", json!({"owner": "ann"})),
+        (
+            Method::PATCH,
+            "users/eve",
+            json!({"user_name": "mallory@a.example"}),
+        ),
+        (
+            Method::PATCH,
+            "users/eve",
+            json!({"identities": [{"issuer": IDP, "subject": "mallory"}]}),
+        ),
+        (Method::DELETE, "groups/staff", Value::Null),
+        (Method::DELETE, "grants/root", Value::Null),
+    ]
+}
+
+/// What is done to those whom the delegate does not administer.
+fn takeovers() -> Vec<Asked> {
+    let id = json!([{"issuer": IDP, "subject": "ann-too"}]);
+    vec![
+        (Method::PATCH, "users/mallory", json!({"display_name": "x"})),
+        (Method::PATCH, "users/mallory", json!({"disabled": true})),
+        (Method::PATCH, "users/mallory", json!({"identities": id})),
+        (Method::DELETE, "users/mallory", Value::Null),
+        (Method::PATCH, "agents/out", json!({"status": "disabled"})),
+        (Method::PATCH, "agents/out", json!({"owner": "ann"})),
+        (Method::PATCH, "agents/out", json!({"identities": id})),
+        (Method::DELETE, "agents/out", Value::Null),
+        (Method::PATCH, "groups/others", json!({"display_name": "x"})),
+        (Method::DELETE, "groups/others", Value::Null),
+        (Method::PUT, "groups/others/members/users/eve", Value::Null),
+        (
+            Method::PUT,
+            "grants/y",
+            json!({"role": "metadata-viewer", "to": {"user": "mallory"}}),
+        ),
+        (
+            Method::POST,
+            "keys",
+            json!({"name": "k", "holder": "user:https://idp.example|mallory",
+            "servers": ["*"], "expires_at": "2100-01-01T00:00:00Z"}),
+        ),
+    ]
+}
+
+/// Over a small organisation, every request that a delegate could begin with, and then everything that they could not do before.
+#[tokio::test]
+async fn nobody_is_taken_over_in_two_requests() {
+    for nested in [false, true] {
+        for (method, path, body) in first_requests() {
+            let bed = bed().await;
+            bed.make("agents/in", json!({"name": "in"})).await;
+            let out = json!({"name": "out", "identities": [{"issuer": IDP, "subject": "out"}]});
+            bed.make("agents/out", out).await;
+            bed.join("staff", "agents/in").await;
+            if nested {
+                bed.join("others", "users/mallory").await;
+                bed.join("others", "agents/out").await;
+            }
+            let first = (method.clone(), path, body.clone());
+            let ann = bed.as_user("ann").await;
+            let body = (!body.is_null()).then_some(body);
+            bed.send(&ann, method, &at(path), &[], body).await;
+            let ann = bed.as_user("ann").await;
+            for (method, path, body) in takeovers() {
+                let second = (method.clone(), path, body.clone());
+                let body = (!body.is_null()).then_some(body);
+                let answer = bed.send(&ann, method, &at(path), &[], body).await;
+                assert_eq!(
+                    answer.status, NO,
+                    "{first:?}, {second:?}: {:#}",
+                    answer.body
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_joins_by_who_administers_it_and_who_is_in_it() {
+    let bed = bed().await;
+    bed.join("others", "users/mallory").await;
+    let path = "groups/staff/members/groups/others";
+    let over = || json!({"group": "others"});
+    let ann = bed.as_user("ann").await;
+    bed.put(&ann, path, Value::Null)
+        .await
+        .refused(NO, "forbidden");
+    bed.role("grouper", &["groups.write", "members.*"]).await;
+    bed.grant_over("g", "grouper", json!({"user": "ann"}), over())
+        .await;
+    let ann = bed.as_user("ann").await;
+    bed.put(&ann, path, Value::Null)
+        .await
+        .refused(NO, "forbidden");
+    bed.grant_over("g", "administrator", json!({"user": "ann"}), over())
+        .await;
+    let ann = bed.as_user("ann").await;
+    bed.put(&ann, path, Value::Null).await.is(204);
+}
+
+#[tokio::test]
+async fn who_says_who_comes_as_whom_may_everything_already() {
+    let bed = bed().await;
+    bed.role(
+        "keeper",
+        &["issuers.write", "scim-tokens.write", "metadata.read"],
+    )
+    .await;
+    bed.grant("k", "keeper", json!({"user": "eve"})).await;
+    let eve = bed.as_user("eve").await;
+    let root = bed.as_user("root").await;
+    let token = |scopes: Value| json!({"name": "x", "scopes": scopes, "expires_at": "2100-01-01T00:00:00Z"});
+    for (path, body) in [
+        ("issuers/new", json!({"issuer": "https://new.example"})),
+        (
+            "issuers/idp",
+            json!({"issuer": IDP, "email_domains": ["a.example"]}),
+        ),
+        (
+            "issuers/idp",
+            json!({"issuer": IDP, "scim_attribute": "userName"}),
+        ),
+        ("issuers/idp", json!({"issuer": IDP, "jwks": {"keys": []}})),
+    ] {
+        bed.put(&eve, path, body.clone())
+            .await
+            .refused(NO, "forbidden");
+        assert!(bed.put(&root, path, body).await.status < 300, "{path}");
+    }
+    for scopes in [
+        json!(["users:write"]),
+        json!(["groups:read", "groups:write"]),
+        json!(["agents:write"]),
+    ] {
+        bed.post(&eve, "scim-tokens", token(scopes.clone()))
+            .await
+            .refused(NO, "forbidden");
+        bed.post(&root, "scim-tokens", token(scopes)).await.is(201);
+    }
+    let made = bed.post(
+        &eve,
+        "scim-tokens",
+        token(json!(["users:read", "groups:read", "agents:read"])),
+    );
+    made.await.is(201);
+}
+
+#[tokio::test]
+async fn a_tenant_is_switched_by_the_installation_whatever_else_differs() {
+    let bed = bed().await;
+    bed.make("/tenants/acme/issuers/idp", json!({"issuer": IDP}))
+        .await;
+    bed.make("/tenants/acme/users/kim", person("kim")).await;
+    let role =
+        json!({"name": "setter", "admin": [{"actions": ["settings.write", "metadata.read"]}]});
+    bed.make("/tenants/acme/roles/setter", role).await;
+    bed.make(
+        "/tenants/acme/grants/k",
+        json!({"role": "setter", "to": {"user": "kim"}}),
+    )
+    .await;
+    let identity = Identity::user(Party::new(Subject::new(IDP, "kim")));
+    let kim = bed.of_tenant("acme", identity).await;
+    let path = "/tenants/acme";
+    bed.patch(&kim, path, json!({"title": "a"})).await.is(200);
+    bed.patch(&kim, path, json!({"disabled": true}))
+        .await
+        .refused(NO, "forbidden");
+    bed.patch(&kim, path, json!({"disabled": true, "title": "x"}))
+        .await
+        .refused(NO, "forbidden");
+}
+
+#[tokio::test]
+async fn who_says_where_credentials_go_may_set_them() {
+    let bed = bed().await;
+    bed.role("ops", &["servers.*", "metadata.read"]).await;
+    let over = || json!({"server": "billing"});
+    bed.grant_over("o", "ops", json!({"user": "mallory"}), over())
+        .await;
+    let mallory = bed.as_user("mallory").await;
+    for body in [
+        json!({"title": "x"}),
+        json!({"disabled": true}),
+        json!({"timeouts": {"idle_ms": 5}}),
+    ] {
+        bed.patch(&mallory, "servers/billing", body).await.is(200);
+    }
+    let elsewhere = [
+        json!({"url": "https://evil.example"}),
+        json!({"credential": "shared"}),
+        json!({"credential_header": "x-mine"}),
+        json!({"credential_prefix": "x"}),
+        json!({"title": "y", "url": "https://evil.example"}),
+    ];
+    for body in elsewhere.clone() {
+        bed.patch(&mallory, "servers/billing", body)
+            .await
+            .refused(NO, "forbidden");
+    }
+    bed.grant_over(
+        "c",
+        "credential-custodian",
+        json!({"user": "mallory"}),
+        over(),
+    )
+    .await;
+    let mallory = bed.as_user("mallory").await;
+    for body in elsewhere {
+        bed.patch(&mallory, "servers/billing", body).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_a_key_before_they_are_here() {
+    let bed = bed().await;
+    let key = |holder: &str| {
+        json!({"name": "k", "holder": holder, "servers": ["*"],
+        "expires_at": "2100-01-01T00:00:00Z"})
+    };
+    let at = |kind: &str, id: &str| key(&format!("{kind}:{IDP}|{id}"));
+    for (kind, id) in [("user", "later"), ("agent", "later"), ("agent", "eve")] {
+        bed.post(&Who::Root, "keys", at(kind, id))
+            .await
+            .refused(422, "unknown-holder");
+        let ann = bed.as_user("ann").await;
+        bed.post(&ann, "keys", at(kind, id))
             .await
             .refused(NO, "forbidden");
     }

@@ -211,13 +211,66 @@ async fn administrators_whom_it_did_not_make_are_left_alone() {
         .unwrap();
     bed.grant("o", "administrator", json!({"group": "own"}))
         .await;
-    push(
-        &bed,
-        &actor,
-        vec![put(Kind::User, "more", pushed("more")), join("own", "more")],
-    )
-    .await
-    .unwrap();
+    // Nor by a group of its own, once that administers something; it takes out of it all the same.
+    let more = vec![put(Kind::User, "more", pushed("more")), join("own", "more")];
+    is_forbidden(push(&bed, &actor, more).await);
+    let inner = put(
+        Kind::Group,
+        "inner",
+        json!({"display_name": "inner", "origin": "scim"}),
+    );
+    push(&bed, &actor, vec![inner]).await.unwrap();
+    bed.join("own", "groups/inner").await;
+    push(&bed, &actor, vec![put(Kind::User, "more", pushed("more"))])
+        .await
+        .unwrap();
+    is_forbidden(push(&bed, &actor, vec![join("inner", "more")]).await);
+    // Who they are, it does not say any more: only that they are gone.
+    for changed in [
+        json!({"user_name": "new", "origin": "scim", "external_id": "more"}),
+        json!({"user_name": "other", "origin": "scim", "external_id": "new"}),
+        json!({"user_name": "new", "origin": "scim"}),
+    ] {
+        is_forbidden(push(&bed, &actor, vec![put(Kind::User, "new", changed)]).await);
+    }
+    let mut off = pushed("new");
+    off["active"] = json!(false);
+    push(&bed, &actor, vec![put(Kind::User, "new", off)])
+        .await
+        .unwrap();
+    let leave = Edit::Leave {
+        group: "own".into(),
+        member: MemberRef::user("new"),
+    };
+    push(&bed, &actor, vec![leave]).await.unwrap();
+}
+
+#[tokio::test]
+async fn agents_that_administrators_made_or_switched_off_stay_so() {
+    let bed = Bed::new().await;
+    bed.person("ann").await;
+    bed.person("bob").await;
+    bed.make("agents/a", json!({"name": "a", "owner": "ann"}))
+        .await;
+    let actor = token(&bed, &ALL).await;
+    let agent = |name: &str, origin: &str, owner: &str, status: &str| {
+        let document = json!({"name": name, "origin": origin, "owner": owner, "status": status});
+        put(Kind::Agent, name, document)
+    };
+    let ours = |owner: &str, status: &str| vec![agent("a", "administrator", owner, status)];
+    let theirs = |owner: &str, status: &str| vec![agent("b", "scim", owner, status)];
+    is_forbidden(push(&bed, &actor, ours("bob", "active")).await);
+    push(&bed, &actor, theirs("ann", "active")).await.unwrap();
+    push(&bed, &actor, theirs("bob", "active")).await.unwrap();
+    push(&bed, &actor, ours("ann", "disabled")).await.unwrap();
+    is_forbidden(push(&bed, &actor, ours("ann", "active")).await);
+    bed.patch(&Who::Root, "agents/b", json!({"status": "disabled"}))
+        .await
+        .is(200);
+    is_forbidden(push(&bed, &actor, theirs("bob", "active")).await);
+    // Nor by the way of what else puts it out of service.
+    let suspended = push(&bed, &actor, theirs("bob", "suspended")).await;
+    is_forbidden(suspended);
 }
 
 #[tokio::test]
