@@ -125,7 +125,7 @@ impl Directory {
         })
     }
 
-    async fn edits_of(
+    pub(crate) async fn edits_of(
         &self,
         tenant: &TenantId,
         wanted: &WantedTenant,
