@@ -214,8 +214,8 @@ impl Recorder for Meanwhile {
             if change.action == "file.apply" && first {
                 let ann = json!({"user_name": "ann", "active": false, "origin": "scim", "identities": [{"issuer": IDP, "subject": "ann"}]});
                 let edits = vec![put(Kind::User, "ann", ann)];
-                let actor = Actor::Operator(0);
-                let made = self.0.change(actor, &TenantId::default(), "scim", edits);
+                let (actor, tenant) = (Actor::Operator(0), TenantId::default());
+                let made = self.0.change(actor, &tenant, "scim", edits);
                 made.await.unwrap();
             }
             Ok(())
@@ -294,7 +294,7 @@ async fn a_server_that_somebody_switched_off_stays_off_until_the_file_says() {
 async fn what_others_made_is_theirs() {
     let bed = Bed::start().await;
     let notes = json!({"url": "https://notes.example/mcp"});
-    bed.put(Kind::Server, "notes", &notes).await.unwrap();
+    bed.put(Kind::Server, "notes", notes).await.unwrap();
     apply(&bed, &demo()).await.unwrap();
     // It was equal, and is not the file's for that.
     let mut none = demo();
