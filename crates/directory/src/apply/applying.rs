@@ -102,7 +102,7 @@ impl<'a> Applying<'a> {
         }
         let mut add = |kind, id: Arc<str>| named.entry(kind).or_default().insert(id);
         add(Kind::Tenant, self.tenant.as_str().into());
-        for (id, _) in &self.known.issuers {
+        for id in self.known.issuers.keys() {
             add(Kind::Issuer, Arc::clone(id));
         }
         for issuer in &wanted.issuers {
