@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gatewright_core::Subject;
 
-use crate::model::{Grant, Holder, Over};
+use crate::model::{Grant, Holder, Identity, Over};
 
 /// Ids are no longer than this; [`check_id`](crate::plan) allows more.
 const LONGEST: usize = 120;
@@ -41,9 +41,22 @@ pub(crate) fn at_issuer(subject: &Subject) -> String {
     format!("{}@{}", subject.id(), host.trim_end_matches('/'))
 }
 
-pub(super) fn issuer_id(issuer: &str) -> Arc<str> {
+/// The ids that somebody could have, by their name there: as the issuer says, or with the issuer in it. Who is local is known
+/// by the id itself.
+pub(super) fn ids_of(identity: &Identity) -> Vec<Arc<str>> {
+    let short = id_of(&identity.subject);
+    if identity.issuer == Subject::LOCAL {
+        return vec![short];
+    }
+    let issuer = &identity.issuer;
+    let host = issuer.split_once("://").map_or(issuer.as_str(), |it| it.1);
+    vec![short, id_of(&format!("{}@{host}", identity.subject))]
+}
+
+/// The ids that an issuer could have. Two that differ by a slash at the end are two.
+pub(super) fn ids_of_issuer(issuer: &str) -> [Arc<str>; 2] {
     let host = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-    id_of(host.trim_end_matches('/'))
+    [id_of(host), id_of(issuer)]
 }
 
 pub(super) fn grant_id(grant: &Grant) -> Arc<str> {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use gatewright_core::{TenantId, access};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Identity, Issuer, Server, Tenant, VirtualServer};
+use serde_json::{Map, Value};
+
+use crate::model::{Identity, Issuer, Tenant, VirtualServer};
 
 /// What a file has of an installation. Tenants that it does not name stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,11 +22,11 @@ pub struct Wanted {
 #[serde(default, deny_unknown_fields)]
 pub struct WantedTenant {
     /// The tenant itself.
-    pub settings: Tenant,
+    pub settings: WantedSettings,
     /// Whose tokens it takes.
     pub issuers: Vec<Issuer>,
     /// Its servers, by name.
-    pub servers: BTreeMap<String, Server>,
+    pub servers: BTreeMap<String, WantedServer>,
     /// Its bundles, by name.
     pub virtual_servers: BTreeMap<String, VirtualServer>,
     /// Its roles.
@@ -37,8 +39,54 @@ pub struct WantedTenant {
     pub groups: Vec<WantedGroup>,
     /// Who has which role.
     pub grants: Vec<WantedGrant>,
-    /// The Cedar text of each file, by its name.
+    /// The Cedar text of each file, by its name; nothing where the file does not say.
     pub policies: Option<BTreeMap<String, String>>,
+}
+
+/// What a file has of the tenant itself. What it does not say stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WantedSettings {
+    /// A name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whoever is of it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// Whether whom nobody knows yet is taken in at the first call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_people_on_sight: Option<bool>,
+    /// Whether people may have API keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_keys_for_people: Option<bool>,
+}
+
+impl WantedSettings {
+    /// What becomes of the settings that there are.
+    #[must_use]
+    pub(super) fn over(&self, there: Tenant) -> Tenant {
+        Tenant {
+            title: self.title.clone().or(there.title),
+            disabled: self.disabled.unwrap_or(there.disabled),
+            create_people_on_sight: self
+                .create_people_on_sight
+                .unwrap_or(there.create_people_on_sight),
+            api_keys_for_people: self
+                .api_keys_for_people
+                .unwrap_or(there.api_keys_for_people),
+        }
+    }
+}
+
+/// An upstream server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WantedServer {
+    /// Switched off, or on; nothing where the file does not say, and it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// How it is reached and kept.
+    #[serde(flatten)]
+    pub settings: Map<String, Value>,
 }
 
 /// A person.

@@ -181,3 +181,227 @@ async fn a_tenant_that_is_not_there_is_made() {
     assert!(is_active(&ann), "{ann:?}");
     assert_eq!(bed.user("ann"), Status::Unknown, "in her tenant only");
 }
+
+#[tokio::test]
+async fn a_hundred_thousand_people_are_planned_without_a_read_for_each() {
+    let bed = Bed::start().await;
+    let people = |count: usize| -> Vec<Value> {
+        (0..count)
+            .map(|n| json!({"identity": {"issuer": IDP, "subject": format!("p{n}")}}))
+            .collect()
+    };
+    let file = wanted(&json!({"users": people(100_000)}));
+    let (tenant, file) = file.tenants.first_key_value().unwrap();
+    let began = std::time::Instant::now();
+    let edits = bed.directory.edits_of(tenant, file).await.unwrap();
+    // The tenant itself, and what is kept in mind.
+    assert_eq!(edits.len(), 100_002);
+    assert!(began.elapsed() < std::time::Duration::from_secs(60));
+}
+
+/// Changes the tenant in another process as soon as a file's change has begun.
+struct Meanwhile(Directory, std::sync::atomic::AtomicBool);
+
+impl Recorder for Meanwhile {
+    fn record<'a>(
+        &'a self,
+        change: &'a Change,
+        _: Stage,
+        _: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send + 'a>> {
+        Box::pin(async move {
+            let first = !self.1.swap(true, std::sync::atomic::Ordering::Relaxed);
+            if change.action == "file.apply" && first {
+                let ann = json!({"user_name": "ann", "active": false, "origin": "scim", "identities": [{"issuer": IDP, "subject": "ann"}]});
+                let edits = vec![put(Kind::User, "ann", ann)];
+                let (actor, tenant) = (Actor::Operator(0), TenantId::default());
+                let made = self.0.change(actor, &tenant, "scim", edits);
+                made.await.unwrap();
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn whom_the_provider_lets_go_meanwhile_stays_out() {
+    let bed = Bed::start().await;
+    apply(&bed, &demo()).await.unwrap();
+    let meanwhile = Meanwhile(bed.directory.clone(), false.into());
+    let other = Directory::builder(bed.records.clone(), meanwhile)
+        .clock(bed.clock.clone())
+        .open()
+        .await
+        .unwrap();
+    let mut file = demo();
+    file["users"][0]["display_name"] = json!("Ann");
+    let actor = Actor::Operator(0);
+    other.apply_file(&actor, &wanted(&file)).await.unwrap();
+    let ann = bed.get(Kind::User, "ann").await.unwrap();
+    assert_eq!(ann["active"], false);
+    assert_eq!(ann["display_name"], "Ann", "and the file was applied");
+}
+
+#[tokio::test]
+async fn policies_and_settings_that_a_file_does_not_say_stay() {
+    let bed = Bed::start().await;
+    let policies = |text: &str, base: &str| json!({"files": {"a.cedar": text}, "base": base});
+    bed.put(Kind::Policies, "v0001", policies("// by hand", "v0000"))
+        .await
+        .unwrap();
+    bed.put(Kind::Policies, "published", policies("// by hand", "v0001"))
+        .await
+        .unwrap();
+    bed.put(
+        Kind::Tenant,
+        "default",
+        json!({"title": "Acme", "api_keys_for_people": true}),
+    )
+    .await
+    .unwrap();
+    let mut file = demo();
+    file.as_object_mut().unwrap().remove("policies");
+    file["settings"] = json!({"create_people_on_sight": true});
+    apply(&bed, &file).await.unwrap();
+    let published = bed.get(Kind::Policies, "published").await.unwrap();
+    assert_eq!(published["files"]["a.cedar"], "// by hand");
+    let tenant = bed.get(Kind::Tenant, "default").await.unwrap();
+    assert_eq!(tenant["title"], "Acme");
+    assert_eq!(tenant["api_keys_for_people"], true);
+    assert_eq!(tenant["create_people_on_sight"], true);
+    // What the file itself published goes with it.
+    apply(&bed, &demo()).await.unwrap();
+    apply(&bed, &file).await.unwrap();
+    let published = bed.get(Kind::Policies, "published").await.unwrap();
+    assert_eq!(published["files"], json!({}));
+}
+
+#[tokio::test]
+async fn a_server_that_somebody_switched_off_stays_off_until_the_file_says() {
+    let bed = Bed::start().await;
+    apply(&bed, &demo()).await.unwrap();
+    let off = json!({"url": "https://notes.example/mcp", "disabled": true});
+    bed.put(Kind::Server, "notes", off).await.unwrap();
+    let mut file = demo();
+    assert_eq!(of(&apply(&bed, &file).await.unwrap()), Vec::<&str>::new());
+    file["servers"]["notes"]["disabled"] = json!(false);
+    apply(&bed, &file).await.unwrap();
+    let server = bed.get(Kind::Server, "notes").await.unwrap();
+    assert_eq!(server["disabled"], false);
+}
+
+#[tokio::test]
+async fn what_others_made_is_theirs() {
+    let bed = Bed::start().await;
+    let notes = json!({"url": "https://notes.example/mcp"});
+    bed.put(Kind::Server, "notes", notes).await.unwrap();
+    apply(&bed, &demo()).await.unwrap();
+    // It was equal, and is not the file's for that.
+    let mut none = demo();
+    for part in ["servers", "roles", "grants"] {
+        none.as_object_mut().unwrap().remove(part);
+    }
+    apply(&bed, &none).await.unwrap();
+    assert!(bed.get(Kind::Server, "notes").await.is_some());
+    assert_eq!(bed.get(Kind::Role, "reader").await, None);
+    let mut file = demo();
+    file["servers"]["notes"]["url"] = json!("https://other.example/mcp");
+    let refused = apply(&bed, &file).await.unwrap_err();
+    assert_eq!(refused.code(), "made-by-others");
+    assert!(refused.to_string().contains("server `notes`"), "{refused}");
+    bed.put(Kind::Role, "reader", json!({"name": "reader"}))
+        .await
+        .unwrap();
+    let refused = apply(&bed, &demo()).await.unwrap_err();
+    assert!(refused.to_string().contains("role `reader`"), "{refused}");
+}
+
+#[tokio::test]
+async fn only_what_the_file_switched_off_is_switched_on() {
+    let bed = Bed::start().await;
+    let ann = |at: i64| json!({"user_name": "ann", "disabled": {"at": at, "reason": "leave"}, "identities": [{"issuer": IDP, "subject": "ann"}]});
+    apply(&bed, &demo()).await.unwrap();
+    let mut off = demo();
+    off["users"][0]["disabled"] = json!(true);
+    off["agents"][0]["disabled"] = json!(true);
+    // Somebody else did, before the file.
+    bed.put(Kind::User, "ann", ann(5)).await.unwrap();
+    apply(&bed, &off).await.unwrap();
+    apply(&bed, &demo()).await.unwrap();
+    assert_eq!(bed.user("ann"), Status::Disabled);
+    // The file did, and somebody else again after it.
+    bed.put(
+        Kind::User,
+        "ann",
+        json!({"user_name": "ann", "identities": [{"issuer": IDP, "subject": "ann"}]}),
+    )
+    .await
+    .unwrap();
+    apply(&bed, &off).await.unwrap();
+    apply(&bed, &off).await.unwrap();
+    assert_eq!(bed.user("ann"), Status::Disabled);
+    bed.put(Kind::User, "ann", ann(7)).await.unwrap();
+    apply(&bed, &demo()).await.unwrap();
+    assert_eq!(bed.user("ann"), Status::Disabled);
+    // Nobody else did.
+    bed.put(
+        Kind::User,
+        "ann",
+        json!({"user_name": "ann", "identities": [{"issuer": IDP, "subject": "ann"}]}),
+    )
+    .await
+    .unwrap();
+    apply(&bed, &off).await.unwrap();
+    apply(&bed, &demo()).await.unwrap();
+    assert!(is_active(&bed.user("ann")));
+}
+
+#[tokio::test]
+async fn nobody_is_written_over_by_somebody_of_the_same_id() {
+    let bed = Bed::start().await;
+    let local = json!({"issuer": "local", "subject": "ann"});
+    let ann = json!({"issuer": IDP, "subject": "ann"});
+    let both = json!({"users": [{"identity": ann}, {"identity": local}]});
+    apply(&bed, &both).await.unwrap();
+    let first = bed.get(Kind::User, "ann").await.unwrap();
+    assert_eq!(first.get("identities"), None, "who is local");
+    assert!(is_active(&bed.user("ann")));
+    assert_eq!(of(&apply(&bed, &both).await.unwrap()), Vec::<&str>::new());
+
+    let bed = Bed::start().await;
+    apply(&bed, &json!({"users": [{"identity": ann}]}))
+        .await
+        .unwrap();
+    let refused = apply(&bed, &both).await.unwrap_err();
+    assert_eq!(refused.code(), "named-twice", "{refused}");
+
+    let bed = Bed::start().await;
+    for (id, name) in [("ann", "x"), ("ann@idp.example", "y")] {
+        let other = json!({"user_name": name});
+        bed.put(Kind::User, id, other).await.unwrap();
+    }
+    let refused = apply(&bed, &json!({"users": [{"identity": ann}]}))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "id-of-others", "{refused}");
+}
+
+#[tokio::test]
+async fn issuers_that_differ_by_a_slash_are_two() {
+    let bed = Bed::start().await;
+    let (one, two) = ("https://a.example", "https://a.example/");
+    let file = json!({
+        "issuers": [{"issuer": one}, {"issuer": two}],
+        "users": [{"identity": {"issuer": one, "subject": "x"}}, {"identity": {"issuer": two, "subject": "x"}}],
+    });
+    apply(&bed, &file).await.unwrap();
+    let issuers = bed.directory.settings(&bed.tenant).unwrap().issuers;
+    assert!(
+        [one, two]
+            .iter()
+            .all(|it| issuers.values().any(|known| known.issuer == *it))
+    );
+    assert!(is_active(&bed.status(PartyKind::User, one, "x")));
+    assert!(is_active(&bed.status(PartyKind::User, two, "x")));
+    assert_eq!(of(&apply(&bed, &file).await.unwrap()), Vec::<&str>::new());
+}

@@ -91,13 +91,16 @@ impl<'a, 't> Reader<'a, 't> {
         organisation.engines.extend(engine);
         organisation.tenants.push(Tenant {
             id: id.clone(),
-            people_keys: wanted.settings.api_keys_for_people,
+            people_keys: wanted.settings.api_keys_for_people.unwrap_or_default(),
             issuers,
             servers,
             roles: access.roles,
             grants: access.grants,
         });
-        organisation.wanted.tenants.insert(id, wanted);
+        // A file that says nothing at its top is not about the tenant `default`, and takes nothing away from it.
+        if id != TenantId::default() || wanted != Default::default() {
+            organisation.wanted.tenants.insert(id, wanted);
+        }
     }
 
     /// A path of the file, which is relative to it.

@@ -703,3 +703,18 @@ fn a_server_is_a_url_or_a_process_and_nothing_of_both() {
         assert!(found[0].ends_with(what), "{found:?}");
     }
 }
+
+#[test]
+fn a_file_about_other_tenants_is_not_about_the_default_one() {
+    let wanted = |text: &str| {
+        let wanted = good(text).wanted;
+        let names: Vec<String> = wanted.tenants.keys().map(ToString::to_string).collect();
+        names.join(" ")
+    };
+    assert_eq!(wanted("[[tenants]]\nname = 'acme'\n"), "acme");
+    assert_eq!(wanted(""), "");
+    assert_eq!(
+        wanted("title = 'Us'\n[[tenants]]\nname = 'acme'\n"),
+        "acme default"
+    );
+}

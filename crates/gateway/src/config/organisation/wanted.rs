@@ -7,8 +7,8 @@ use gatewright_core::{
     access::{Grant, Grantee, Scope},
 };
 use gatewright_directory::{
-    apply::{WantedGrant, WantedHolder, WantedOver, WantedTenant},
-    model::{Identity, Issuer, Server, Tenant, VirtualServer},
+    apply::{WantedGrant, WantedHolder, WantedOver, WantedServer, WantedSettings, WantedTenant},
+    model::{Identity, Issuer, VirtualServer},
 };
 use serde_json::{Map, Value};
 
@@ -21,10 +21,10 @@ impl<'t> Reader<'_, 't> {
         let title: Option<Item<'_, '_, String>> = table.take("title", self.problems);
         let mut flag = |key| {
             let item: Option<Item<'_, '_, bool>> = table.take(key, self.problems);
-            item.is_some_and(|item| item.value)
+            item.map(|item| item.value)
         };
         WantedTenant {
-            settings: Tenant {
+            settings: WantedSettings {
                 disabled: flag("disabled"),
                 create_people_on_sight: flag("create_people_on_sight"),
                 api_keys_for_people: flag("api_keys_for_people"),
@@ -47,7 +47,9 @@ impl<'t> Reader<'_, 't> {
         for item in table.list::<Map<String, Value>>("servers", self.problems) {
             let mut settings = item.value;
             let name = settings.remove("name");
-            let disabled = settings.remove("disabled") == Some(Value::Bool(true));
+            let disabled = settings
+                .remove("disabled")
+                .and_then(|value| value.as_bool());
             for (key, or_name) in [("command", true), ("cwd", false)] {
                 if let Some(Value::String(path)) = settings.get_mut(key)
                     && !(or_name && is_name(path))
@@ -56,7 +58,8 @@ impl<'t> Reader<'_, 't> {
                 }
             }
             if let Some(Value::String(name)) = name {
-                wanted.servers.insert(name, Server { disabled, settings });
+                let server = WantedServer { disabled, settings };
+                wanted.servers.insert(name, server);
             }
         }
         for item in table.list::<BundleForm>("virtual_servers", self.problems) {
