@@ -171,7 +171,7 @@ impl Replica {
     }
 
     /// Waits for a line of its log.
-    fn says(&mut self, message: &str) -> Value {
+    fn says(&self, message: &str) -> Value {
         let mut said = Vec::new();
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else {

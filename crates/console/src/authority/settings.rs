@@ -86,9 +86,10 @@ impl Before<'_> {
 
     /// The settings are the tenant's own; whether there is one, and whether it is switched on, is the installation's.
     fn tenant_written(&self, alteration: &Alteration) -> Vec<AdminAction> {
-        let (before, after) = match (&alteration.before, &alteration.after) {
-            (Some(Document::Tenant(before)), Some(Document::Tenant(after))) => (before, after),
-            _ => return vec![self.of_installation()],
+        let (Some(Document::Tenant(before)), Some(Document::Tenant(after))) =
+            (&alteration.before, &alteration.after)
+        else {
+            return vec![self.of_installation()];
         };
         let switched = Tenant {
             disabled: after.disabled,

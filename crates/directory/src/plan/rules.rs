@@ -43,7 +43,7 @@ impl Plan<'_> {
             return Err(ChangeError::broken("too-large", message));
         }
         match document {
-            Document::User(user) => self.check_user(user),
+            Document::User(user) => people::check_user(user),
             Document::Group(group) => names::check_text("display name", &group.display_name),
             Document::Member(membership) => self.check_member(id, membership.member),
             Document::Agent(agent) => self.check_agent(id, agent),

@@ -81,11 +81,10 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &AtomicU8)
         let read = tokio::time::timeout(LOOK, from.read(&mut buffer)).await;
         match (state.load(Ordering::Relaxed), read) {
             (CUT, _) | (_, Ok(Ok(0) | Err(_))) => return,
-            (OPEN, Ok(Ok(read))) => {
-                if to.write_all(&buffer[..read]).await.is_err() {
-                    return;
-                }
-            }
+            (OPEN, Ok(Ok(read))) => match to.write_all(&buffer[..read]).await {
+                Ok(()) => {}
+                Err(_gone) => return,
+            },
             _nothing_passes => {}
         }
     }

@@ -15,26 +15,26 @@ use crate::{
 /// Nobody has more ways in than this.
 const MOST_IDENTITIES: usize = 32;
 
-impl Plan<'_> {
-    pub(super) fn check_user(&self, user: &User) -> Result<(), ChangeError> {
-        check_text("user name", &user.user_name)?;
-        if let Some(external_id) = &user.external_id {
-            check_text("external id", external_id)?;
-        }
-        if let Some(name) = &user.display_name {
-            check_text("display name", name)?;
-        }
-        if let Some(invited) = &user.invited {
-            check_text("address of the invitation", &invited.email)?;
-            if domain(&invited.email).is_none() {
-                let message = format!("`{}` is no e-mail address", invited.email);
-                return Err(ChangeError::broken("invitation", message));
-            }
-        }
-        check_identities(&user.identities)?;
-        Ok(())
+pub(super) fn check_user(user: &User) -> Result<(), ChangeError> {
+    check_text("user name", &user.user_name)?;
+    if let Some(external_id) = &user.external_id {
+        check_text("external id", external_id)?;
     }
+    if let Some(name) = &user.display_name {
+        check_text("display name", name)?;
+    }
+    if let Some(invited) = &user.invited {
+        check_text("address of the invitation", &invited.email)?;
+        if domain(&invited.email).is_none() {
+            let message = format!("`{}` is no e-mail address", invited.email);
+            return Err(ChangeError::broken("invitation", message));
+        }
+    }
+    check_identities(&user.identities)?;
+    Ok(())
+}
 
+impl Plan<'_> {
     /// Nobody is whoever somebody else is: by an identity, or by what their issuers say of them, as the plan stands.
     pub(super) fn check_nobody_is_two(&self) -> Result<(), ChangeError> {
         let mut planned: HashMap<Subject, &Arc<str>> = HashMap::new();
