@@ -6,7 +6,7 @@ const LONGEST: usize = 256;
 /// An attribute as a filter, a path or a parameter names it: `name.givenName`, `urn:…:User:userName` (RFC 7644 §3.10).
 ///
 /// Names are compared without regard to case. A schema that is named alone reads as the attribute `User` of `urn:…:2.0`;
-/// [`ResourceType::resolve`](super::schema::ResourceType::resolve) knows better.
+/// `ResourceType::resolve` knows better.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeName {
     pub(crate) urn: Option<String>,
