@@ -94,7 +94,7 @@ impl Site {
             "create_people_on_sight = true\n[[issuers]]\nissuer = '{}'\ngroups_claim = 'groups'\n\
              [[servers]]\nname = 'tools'\nurl = '{}'\n\
              [[roles]]\nname = 'staff'\n[[roles.permissions]]\nservers = ['*']\ntools = ['*']\n\
-             [[grants]]\nrole = 'staff'\ngroup = 'staff'\n{more}",
+             [[grants]]\nrole = 'staff'\ngroup = 'staff'\n[[agents]]\nid = 'bot'\n{more}",
             self.idp.issuer(),
             self.server.url()
         )

@@ -109,7 +109,8 @@ async fn people_have_keys_only_where_their_tenant_says_so() {
     let bed = Bed::start_top("api_keys_for_people = true", &[], &granted).await;
     let (_, text) = key(&bed, "user:ann", "one").await;
     assert_eq!(status(&bed, "one", &text).await, 200);
-    bed.reapply(&[], &granted).await;
+    bed.reapply_top("api_keys_for_people = false", &[], &granted)
+        .await;
     assert_eq!(status(&bed, "one", &text).await, 401);
     let form = json!({
         "name": "x", "holder": format!("user:{}|ann", bed.idp.issuer()), "servers": ["one"],

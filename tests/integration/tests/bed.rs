@@ -107,7 +107,18 @@ impl Bed {
 
     /// Takes another file in the place of the one before.
     pub(crate) async fn reapply(&self, servers: &[(&str, String)], organisation: &str) {
-        self.apply(&org(&self.idp, "", servers, organisation)).await;
+        self.reapply_top("", servers, organisation).await;
+    }
+
+    /// The same with text at the top of it, before its tables.
+    pub(crate) async fn reapply_top(
+        &self,
+        top: &str,
+        servers: &[(&str, String)],
+        organisation: &str,
+    ) {
+        self.apply(&org(&self.idp, top, servers, organisation))
+            .await;
     }
 
     /// The same gateway after an end in good order and another start.
