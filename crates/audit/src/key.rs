@@ -14,6 +14,8 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
+use crate::layout;
+
 /// What stands before an Ed25519 public key in a `SubjectPublicKeyInfo` (RFC 8410 §4).
 const SPKI: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
@@ -161,6 +163,17 @@ impl PublicKey {
             source,
         })?;
         Self::from_pem(&text).ok_or_else(|| LoadKeyError::Invalid(path.to_owned()))
+    }
+
+    /// The copies that lie in a log, of all its writers, those of before included. They prove nothing against whoever can
+    /// write there.
+    ///
+    /// # Errors
+    /// An error of the file system when the directory cannot be read.
+    pub fn all_beside(dir: &Path) -> io::Result<Vec<Self>> {
+        let files = layout::public_keys(dir)?;
+        let keys = files.iter();
+        Ok(keys.filter_map(|(_, path)| Self::load(path).ok()).collect())
     }
 
     /// The PEM form.

@@ -76,6 +76,7 @@
 //! digest does not hide what can be guessed: who knows that an argument is one of a thousand can try them all.
 
 mod answer;
+mod attest;
 mod chain;
 mod checkpoint;
 mod disk;
@@ -94,6 +95,7 @@ mod testing;
 mod text;
 mod verify;
 
+pub use attest::{Attested, VerifyAttestedError};
 pub use chain::Digest;
 pub use checkpoint::{ChainHead, Checkpoint};
 pub use key::{CheckpointKey, LoadKeyError, PublicKey};

@@ -46,6 +46,7 @@ mod authenticate;
 mod authorize;
 mod call;
 mod change;
+mod changes;
 mod clock;
 mod credential;
 mod draft;
@@ -71,6 +72,7 @@ pub use authorize::{
 };
 pub use call::{Call, CallBody, CallKind, ParseCallError, SubscriptionsError};
 pub use change::{Actor, Change, Difference, RecordError, Recorder, Stage};
+pub use changes::{Attestation, Changes, Found, GoneParty, Held, HeldKind};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use credential::{
     CredentialForm, CredentialMode, CredentialOwner, CredentialRule, UnfitSecret, UnknownOwner,

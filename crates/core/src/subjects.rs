@@ -27,7 +27,7 @@ pub struct Membership {
 
 /// Which side of a call somebody is on, as their token says. A person and an agent are two, also where their issuer calls
 /// both alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PartyKind {
     /// A person.
     User,

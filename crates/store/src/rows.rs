@@ -57,6 +57,14 @@ pub(crate) fn placed(
     Ok((key, sealed((version, stored_at, envelope))?))
 }
 
+/// The column `server` of somebody's records.
+pub(crate) fn servers_of(names: Vec<String>) -> Result<Vec<ServerName>, RecordsError> {
+    let servers = names.iter().map(|name| ServerName::new(name));
+    servers
+        .collect::<Result<_, _>>()
+        .map_err(|_none| no_sealed("a server"))
+}
+
 pub(crate) fn sealed_version(signed: i64) -> Result<u64, RecordsError> {
     u64::try_from(signed).map_err(|_negative| no_sealed("a version"))
 }

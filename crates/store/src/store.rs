@@ -1,12 +1,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use gatewright_core::{TenantId, Timestamp};
+use gatewright_core::{CredentialOwner, ServerName, TenantId, Timestamp};
 use gatewright_directory::records::{
     Changed, CommitError, Event, Kind, Position, Record, Records, RecordsError as DirectoryError,
     Revision, UniqueName, Write,
 };
-use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
+use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError, KeyHolder};
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 use tokio::sync::broadcast;
 
@@ -95,6 +95,22 @@ impl SealedRecords for Store {
         whichever!(self, store => store.remove(tenant, key).await)
     }
 
+    async fn servers_of(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        whichever!(self, store => store.servers_of(tenant, owner).await)
+    }
+
+    async fn remove_all(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        whichever!(self, store => store.remove_all(tenant, owner).await)
+    }
+
     async fn page(
         &self,
         tenant: &TenantId,
@@ -114,6 +130,14 @@ impl ApiKeys for Store {
         limit: u32,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
         whichever!(self, store => ApiKeys::page(store, tenant, after, limit).await)
+    }
+
+    async fn held_by(
+        &self,
+        tenant: &TenantId,
+        holder: &KeyHolder,
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        whichever!(self, store => store.held_by(tenant, holder).await)
     }
 
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {

@@ -134,6 +134,7 @@ macro_rules! run_also_in_memory {
 
 run_for_each! {
     sealed::a_record_is_found_in_its_place_only,
+    sealed::all_of_an_owner_is_removed_and_nothing_else,
     sealed::a_lower_version_replaces_nothing,
     sealed::versions_are_given_out_once,
     sealed::an_envelope_is_replaced_under_its_version_only,
@@ -142,6 +143,7 @@ run_for_each! {
     sealed::what_was_acknowledged_is_there_after_reopening,
     sealed::any_subject_and_any_bytes_come_back_as_they_were,
     api_keys::a_key_comes_back_as_it_was_in_its_tenant_only,
+    api_keys::the_keys_of_a_holder_are_found_and_no_others,
     api_keys::an_id_is_taken_once,
     api_keys::a_key_stays_revoked_as_of_the_first_time,
     api_keys::a_use_is_noted_and_never_an_earlier_one,

@@ -82,6 +82,26 @@ pub trait SealedRecords: Send + Sync + 'static {
     /// [`RecordsError`] when the storage does not answer.
     async fn remove(&self, tenant: &TenantId, key: &RecordKey) -> Result<bool, RecordsError>;
 
+    /// Where somebody has records, in any order.
+    ///
+    /// # Errors
+    /// [`RecordsError`] when the storage does not answer.
+    async fn servers_of(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError>;
+
+    /// Removes all of somebody's records, or none, and says where there was one.
+    ///
+    /// # Errors
+    /// [`RecordsError`] when the storage does not answer.
+    async fn remove_all(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError>;
+
     /// At most `limit` records of a tenant in a steady order, those after `after`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The vault that holds credentials sealed in a storage, and those in use in memory.
 
+mod gone;
 #[cfg(test)]
 mod tests;
 

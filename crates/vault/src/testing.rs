@@ -132,6 +132,30 @@ impl SealedRecords for Records {
             .is_some())
     }
 
+    async fn servers_of(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        self.check()?;
+        let rows = self.0.rows.lock().unwrap();
+        let owner = owner.to_string();
+        let of_owner = rows.keys().filter(|at| at.0 == *tenant && at.1 == owner);
+        Ok(of_owner.map(|at| at.2.clone()).collect())
+    }
+
+    async fn remove_all(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let servers = self.servers_of(tenant, owner).await?;
+        let mut rows = self.0.rows.lock().unwrap();
+        let owner = owner.to_string();
+        rows.retain(|at, _| at.0 != *tenant || at.1 != owner);
+        Ok(servers)
+    }
+
     async fn page(
         &self,
         tenant: &TenantId,

@@ -201,14 +201,10 @@ fn keys(
 
 /// The keys that lie in the log, those that are none left out.
 fn keys_beside(dir: &Path) -> Result<Vec<PublicKey>, VerifyLogError> {
-    let files = layout::public_keys(dir).map_err(|source| VerifyLogError {
+    PublicKey::all_beside(dir).map_err(|source| VerifyLogError {
         path: dir.to_owned(),
         source,
-    })?;
-    let keys = files.iter();
-    Ok(keys
-        .filter_map(|(_, path)| PublicKey::load(path).ok())
-        .collect())
+    })
 }
 
 fn relative(dir: &Path, path: &Path) -> PathBuf {

@@ -4,7 +4,7 @@ use gatewright_core::{BoxError, Subject, TenantId, Timestamp, access::Pattern};
 use super::{ApiKeyId, KeyMac};
 
 /// Who calls with a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyHolder {
     /// An agent, on its own behalf.
     Agent(Subject),
@@ -59,6 +59,16 @@ pub trait ApiKeys: Send + Sync + 'static {
         tenant: &TenantId,
         after: Option<&ApiKeyId>,
         limit: u32,
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError>;
+
+    /// All keys of a holder, ended ones included, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ApiKeysError`] when the storage does not answer.
+    async fn held_by(
+        &self,
+        tenant: &TenantId,
+        holder: &KeyHolder,
     ) -> Result<Vec<ApiKeyRecord>, ApiKeysError>;
 
     /// Adds a key.

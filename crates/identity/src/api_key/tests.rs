@@ -61,6 +61,18 @@ impl ApiKeys for Memory {
             .collect())
     }
 
+    async fn held_by(
+        &self,
+        tenant: &TenantId,
+        holder: &KeyHolder,
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        self.check()?;
+        let rows = self.rows.lock().unwrap();
+        let of = rows.iter().filter(|((of, _), _)| of == tenant);
+        let records = of.map(|(_, record)| record.clone());
+        Ok(records.filter(|record| record.holder == *holder).collect())
+    }
+
     async fn insert(&self, tenant: &TenantId, record: &ApiKeyRecord) -> Result<(), ApiKeysError> {
         self.check()?;
         let gate = self.gate.lock().unwrap().clone();
@@ -630,4 +642,66 @@ async fn the_secret_is_stored_and_shown_nowhere() {
     // Neither is the tag, which would help to try secrets out.
     let tag = format!("{:?}", rows.values().next().unwrap().mac.tag);
     assert!(!shown.contains(&tag), "{shown}");
+}
+
+#[tokio::test]
+async fn all_keys_of_somebody_who_left_are_revoked_and_of_nobody_else() {
+    let (ring, memory, clock) = ring().await;
+    let (one, two) = (issued(&ring).await, issued(&ring).await);
+    let other = KeyHolder::Agent(Subject::new("gatewright", "other"));
+    let namesake = KeyHolder::User(Subject::new("gatewright", "bot"));
+    ring.allow_people([acme()]);
+    let mut stay = Vec::new();
+    for holder in [other, namesake] {
+        stay.push(ring.create(&acme(), new(holder, &["wiki"])).await.unwrap());
+    }
+    // One that this process has not heard of.
+    let elsewhere = ring_over(&memory, MacKeys::new(&mac_key(1), &[]), &clock).await;
+    let third = issued(&elsewhere).await;
+    assert_eq!(ring.held_by(&acme(), &[bot()]).await.unwrap().len(), 3);
+    let taken = |key: &IssuedApiKey| {
+        let route = parts_at("acme", "wiki", key.text.expose());
+        let route = route.extensions.get::<gatewright_core::Route>().unwrap();
+        ring.find(route, key.text.expose()).is_ok()
+    };
+
+    // The storage takes nothing: they are refused all the same, and it is said.
+    memory.down.store(true, Ordering::SeqCst);
+    ring.revoke_all(&acme(), &[bot()]).await.unwrap_err();
+    assert!(!taken(&one) && !taken(&two));
+    memory.down.store(false, Ordering::SeqCst);
+    let revoked = ring.revoke_all(&acme(), &[bot()]).await.unwrap();
+    let ids: Vec<&ApiKeyId> = revoked.iter().map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), 3);
+    for key in [&one, &two, &third] {
+        assert!(ids.contains(&&key.id));
+    }
+    assert!(stay.iter().all(taken));
+    assert!(ring.revoke_all(&acme(), &[bot()]).await.unwrap().is_empty());
+    let later = ring_over(&memory, MacKeys::new(&mac_key(1), &[]), &clock).await;
+    assert!(
+        later
+            .list(&acme())
+            .iter()
+            .filter(|key| key.revoked_at.is_some())
+            .count()
+            == 3
+    );
+}
+
+#[tokio::test]
+async fn keys_that_were_made_after_somebody_left_are_not_those_of_before() {
+    let (ring, _memory, clock) = ring().await;
+    let before = issued(&ring).await;
+    let left = Timestamp::from_secs(1000);
+    clock.advance(Duration::from_secs(1));
+    let after = issued(&ring).await;
+    ring.refuse_all(&acme(), &[bot()], left);
+    let revoked = |key: &IssuedApiKey| {
+        let listed = ring.list(&acme());
+        let found = listed.iter().find(|one| one.id == key.id).unwrap();
+        found.revoked_at.is_some()
+    };
+    assert!(revoked(&before));
+    assert!(!revoked(&after));
 }

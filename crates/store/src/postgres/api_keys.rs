@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use gatewright_core::{TenantId, Timestamp};
-use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
+use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError, KeyHolder};
 
 use super::{LIMIT, PostgresStore, Scope, in_time};
 use crate::rows::{self, ApiKeyRow};
@@ -25,6 +25,33 @@ impl ApiKeys for PostgresStore {
                 .bind(tenant.as_str())
                 .bind(after.map_or("", ApiKeyId::as_str))
                 .bind(i64::from(limit))
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(found)
+        });
+        let found = found.await.map_err(unavailable)?;
+        found.into_iter().map(rows::api_key).collect()
+    }
+
+    async fn held_by(
+        &self,
+        tenant: &TenantId,
+        holder: &KeyHolder,
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        let (holder, issuer, subject) = rows::holder(holder);
+        let found = in_time(LIMIT, async {
+            let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
+            let query = sqlx::query_as::<_, ApiKeyRow>(
+                "SELECT id, name, holder, holder_issuer, holder_id, servers, created_at, expires_at, \
+                 revoked_at, last_used_at, mac_key, mac FROM api_keys \
+                 WHERE tenant = $1 AND holder = $2 AND holder_issuer = $3 AND holder_id = $4 ORDER BY id",
+            );
+            let found = query
+                .bind(tenant.as_str())
+                .bind(holder)
+                .bind(issuer)
+                .bind(subject)
                 .fetch_all(&mut *transaction)
                 .await?;
             transaction.commit().await?;

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use gatewright_core::TenantId;
+use gatewright_core::{CredentialOwner, ServerName, TenantId};
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 
 use super::{LIMIT, PostgresStore, Scope, in_time};
@@ -103,6 +103,24 @@ impl SealedRecords for PostgresStore {
         Ok(removed.map_err(RecordsError::new)? > 0)
     }
 
+    async fn servers_of(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let query = "SELECT server FROM sealed_records WHERE tenant = $1 AND owner = $2";
+        self.of_owner(tenant, owner, query).await
+    }
+
+    async fn remove_all(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let query = "DELETE FROM sealed_records WHERE tenant = $1 AND owner = $2 RETURNING server";
+        self.of_owner(tenant, owner, query).await
+    }
+
     async fn page(
         &self,
         tenant: &TenantId,
@@ -131,5 +149,28 @@ impl SealedRecords for PostgresStore {
         });
         let found = found.await.map_err(RecordsError::new)?;
         found.into_iter().map(rows::placed).collect()
+    }
+}
+
+impl PostgresStore {
+    /// The servers that a statement about somebody's records answers with.
+    async fn of_owner(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+        query: &'static str,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let found = in_time(LIMIT, async {
+            let mut transaction = self.begin(Scope::Tenant(tenant)).await?;
+            let query = sqlx::query_scalar::<_, String>(query);
+            let found = query
+                .bind(tenant.as_str())
+                .bind(owner.to_string())
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(found)
+        });
+        rows::servers_of(found.await.map_err(RecordsError::new)?)
     }
 }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use gatewright_core::{TenantId, Timestamp};
-use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError};
+use gatewright_identity::{ApiKeyId, ApiKeyRecord, ApiKeys, ApiKeysError, KeyHolder};
 
 use super::SqliteStore;
 use crate::rows::{self, ApiKeyRow};
@@ -23,6 +23,28 @@ impl ApiKeys for SqliteStore {
             .bind(tenant.as_str())
             .bind(after.map_or("", ApiKeyId::as_str))
             .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        found.into_iter().map(rows::api_key).collect()
+    }
+
+    async fn held_by(
+        &self,
+        tenant: &TenantId,
+        holder: &KeyHolder,
+    ) -> Result<Vec<ApiKeyRecord>, ApiKeysError> {
+        let (holder, issuer, subject) = rows::holder(holder);
+        let query = sqlx::query_as::<_, ApiKeyRow>(
+            "SELECT id, name, holder, holder_issuer, holder_id, servers, created_at, expires_at, \
+             revoked_at, last_used_at, mac_key, mac \
+             FROM api_keys WHERE tenant = ? AND holder = ? AND holder_issuer = ? AND holder_id = ? ORDER BY id",
+        );
+        let found = query
+            .bind(tenant.as_str())
+            .bind(holder)
+            .bind(issuer)
+            .bind(subject)
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use gatewright_core::TenantId;
+use gatewright_core::{CredentialOwner, ServerName, TenantId};
 use gatewright_vault::{RecordKey, RecordsError, SealedRecord, SealedRecords};
 
 use super::SqliteStore;
@@ -95,6 +95,40 @@ impl SealedRecords for SqliteStore {
             .await
             .map_err(RecordsError::new)?;
         Ok(removed.rows_affected() > 0)
+    }
+
+    async fn servers_of(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let query = sqlx::query_scalar::<_, String>(
+            "SELECT server FROM sealed_records WHERE tenant = ? AND owner = ?",
+        );
+        let found = query
+            .bind(tenant.as_str())
+            .bind(owner.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(RecordsError::new)?;
+        rows::servers_of(found)
+    }
+
+    async fn remove_all(
+        &self,
+        tenant: &TenantId,
+        owner: &CredentialOwner,
+    ) -> Result<Vec<ServerName>, RecordsError> {
+        let query = sqlx::query_scalar::<_, String>(
+            "DELETE FROM sealed_records WHERE tenant = ? AND owner = ? RETURNING server",
+        );
+        let removed = query
+            .bind(tenant.as_str())
+            .bind(owner.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(RecordsError::new)?;
+        rows::servers_of(removed)
     }
 
     async fn page(

@@ -70,6 +70,37 @@ pub(super) async fn a_key_comes_back_as_it_was_in_its_tenant_only(
     assert_eq!(all(&store, "acme").await, keys);
 }
 
+pub(super) async fn the_keys_of_a_holder_are_found_and_no_others(
+    database: &impl Database<Store: ApiKeys>,
+) {
+    let store = database.open().await;
+    let (acme, subject) = (tenant("acme"), Subject::new("https://idp.example", "bot|1"));
+    let of = |number, holder| ApiKeyRecord {
+        holder,
+        ..record(number)
+    };
+    let revoked = ApiKeyRecord {
+        revoked_at: Some(at(50)),
+        ..record(2)
+    };
+    let keys = [
+        record(1),
+        revoked,
+        of(3, KeyHolder::User(subject.clone())),
+        of(
+            4,
+            KeyHolder::Agent(Subject::new("https://idp.example", "bot")),
+        ),
+        of(5, KeyHolder::Agent(Subject::new("https://idp", "bot|1"))),
+    ];
+    for key in &keys {
+        store.insert(&acme, key).await.unwrap();
+    }
+    store.insert(&tenant("other"), &record(6)).await.unwrap();
+    let held = store.held_by(&acme, &KeyHolder::Agent(subject)).await;
+    assert_eq!(held.unwrap(), keys[..2]);
+}
+
 pub(super) async fn an_id_is_taken_once(database: &impl Database<Store: ApiKeys>) {
     let store = database.open().await;
     store.insert(&tenant("acme"), &record(1)).await.unwrap();

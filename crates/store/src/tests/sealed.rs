@@ -45,6 +45,44 @@ pub(super) async fn a_record_is_found_in_its_place_only(
     assert!(store.read(&tenant("acme"), &ann).await.unwrap().is_some());
 }
 
+pub(super) async fn all_of_an_owner_is_removed_and_nothing_else(
+    database: &impl Database<Store: SealedRecords>,
+) {
+    let store = database.open().await;
+    let acme = tenant("acme");
+    let agent = CredentialOwner::Agent(Subject::new("https://idp.example", "ann"));
+    let others = [
+        ("acme", key(user("ben"), "wiki")),
+        ("acme", key(user("ann|"), "wiki")),
+        ("acme", key(user("Ann"), "wiki")),
+        ("acme", key(agent, "wiki")),
+        ("acme", key(CredentialOwner::Shared, "wiki")),
+        ("other", key(user("ann"), "wiki")),
+    ];
+    for (of, at) in &others {
+        let written = store.write(&tenant(of), at, &record(1, b"other")).await;
+        assert!(written.unwrap());
+    }
+    for at in ["wiki", "notes"] {
+        let (at, sealed) = (key(user("ann"), at), record(1, b"anns"));
+        assert!(store.write(&acme, &at, &sealed).await.unwrap());
+    }
+    let both = [server("notes"), server("wiki")];
+    let mut there = store.servers_of(&acme, &user("ann")).await.unwrap();
+    there.sort();
+    assert_eq!(there, both);
+    let mut removed = store.remove_all(&acme, &user("ann")).await.unwrap();
+    removed.sort();
+    assert_eq!(removed, both);
+    let again = database.open().await;
+    assert_eq!(again.servers_of(&acme, &user("ann")).await.unwrap(), []);
+    assert_eq!(again.remove_all(&acme, &user("ann")).await.unwrap(), []);
+    for (of, at) in &others {
+        let found = SealedRecords::read(&again, &tenant(of), at).await;
+        assert!(found.unwrap().is_some(), "{of} {at:?}");
+    }
+}
+
 pub(super) async fn a_lower_version_replaces_nothing(
     database: &impl Database<Store: SealedRecords>,
 ) {

@@ -332,3 +332,80 @@ async fn a_list_comes_in_pages_of_one_tenant() {
     assert_eq!(first[0].stored_at, Timestamp::from_secs(50));
     assert!(first[0].master_key.is_some());
 }
+
+#[tokio::test]
+async fn all_of_somebody_who_left_is_destroyed_and_forgotten_and_of_nobody_else() {
+    let records = Records::default();
+    let (vault, acme) = (vault(&records), tenant("acme"));
+    let anns = [key(user("ann"), "wiki"), key(user("ann"), "notes")];
+    let others = [
+        key(user("ben"), "wiki"),
+        key(agent("ann"), "wiki"),
+        key(CredentialOwner::Shared, "wiki"),
+    ];
+    for at in anns.iter().chain(&others) {
+        vault.put(&acme, at.clone(), secret("s")).await.unwrap();
+        assert!(found(&vault, at).await.is_some());
+    }
+    let owned = vault.owned_by(&acme, &[user("ann"), user("eve")]).await;
+    assert_eq!(owned.unwrap().len(), 2);
+
+    // While the storage is down nothing is destroyed, and that is said; what is in use is forgotten all the same.
+    records.0.down.store(true, Ordering::SeqCst);
+    vault.remove_all(&acme, &[user("ann")]).await.unwrap_err();
+    asked(&vault, "acme", &anns[0]).await.unwrap_err();
+    assert!(found(&vault, &others[0]).await.is_some(), "from memory");
+    records.0.down.store(false, Ordering::SeqCst);
+
+    assert!(found(&vault, &anns[0]).await.is_some());
+    let removed = vault.remove_all(&acme, &[user("eve"), user("ann")]).await;
+    let mut removed = removed.unwrap();
+    removed.sort_by_key(|at| at.server.to_string());
+    assert_eq!(removed, [anns[1].clone(), anns[0].clone()]);
+    for at in &anns {
+        assert_eq!(found(&vault, at).await, None);
+    }
+    for at in &others {
+        assert!(found(&vault, at).await.is_some(), "{at:?}");
+    }
+    let again = vault.remove_all(&acme, &[user("ann")]).await;
+    assert_eq!(again.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_being_read_or_stored_for_somebody_who_leaves_does_not_stay() {
+    let records = Records::default();
+    let (vault, acme) = (vault(&records), tenant("acme"));
+    let ann = key(user("ann"), "wiki");
+    vault.put(&acme, ann.clone(), secret("s")).await.unwrap();
+    let gate = || std::sync::Arc::new((Semaphore::new(0), Notify::new()));
+    // It was read before, and is remembered by nobody after.
+    let reads = gate();
+    *records.0.gate.lock().unwrap() = Some(reads.clone());
+    let (read, ()) = tokio::join!(found(&vault, &ann), async {
+        reads.1.notified().await;
+        vault.remove_all(&acme, &[user("ann")]).await.unwrap();
+        reads.0.add_permits(1);
+    });
+    assert!(read.is_some());
+    *records.0.gate.lock().unwrap() = None;
+    assert_eq!(found(&vault, &ann).await, None);
+
+    let writes = gate();
+    *records.0.write_gate.lock().unwrap() = Some(writes.clone());
+    let leaves = async {
+        writes.1.notified().await;
+        let owners = [user("ann")];
+        let mut removing = std::pin::pin!(vault.remove_all(&acme, &owners));
+        tokio::select! {
+            biased;
+            removed = &mut removing => panic!("{removed:?}"),
+            () = tokio::task::yield_now() => writes.0.add_permits(1),
+        }
+        removing.await.unwrap()
+    };
+    let (stored, removed) = tokio::join!(vault.put(&acme, ann.clone(), secret("t")), leaves);
+    stored.unwrap();
+    assert_eq!(removed, [ann.clone()]);
+    assert_eq!(found(&vault, &ann).await, None);
+}
