@@ -1,6 +1,7 @@
 //! The directory: the memory of every tenant, and the one door through which anything is changed.
 
 mod change;
+mod cut;
 mod load;
 mod look;
 mod sight;
@@ -10,13 +11,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, RwLock,
+        Arc, OnceLock, RwLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use gatewright_core::{Clock, Recorder, SystemClock, TenantId, Timestamp};
+use gatewright_core::{Changes, Clock, Recorder, SystemClock, TenantId, Timestamp};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
@@ -56,6 +57,9 @@ pub(crate) struct Inner {
     check: Arc<dyn DocumentCheck>,
     authorise: Arc<dyn Authorise>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
+    offboarding: OnceLock<Arc<dyn Changes>>,
+    /// One at a time takes up what is outstanding.
+    taking_up: tokio::sync::Mutex<()>,
     tenants: RwLock<HashMap<TenantId, Arc<Cell>>>,
     max_staleness: Duration,
     /// When it was last sure that nothing is newer than what is in memory; milliseconds since 1970.
@@ -128,6 +132,8 @@ impl DirectoryBuilder {
             check: self.check,
             authorise: self.authorise,
             observers: RwLock::new(self.observers),
+            offboarding: OnceLock::new(),
+            taking_up: tokio::sync::Mutex::default(),
             tenants: RwLock::default(),
             max_staleness: self.max_staleness,
             confirmed_at: AtomicI64::new(now),

@@ -81,6 +81,8 @@ pub struct Applied {
     pub revision: Revision,
     /// What was changed beyond what was asked, as `agent report-bot`.
     pub also: Vec<String>,
+    /// The receipts of those who are no longer let in by it.
+    pub receipts: Vec<Arc<str>>,
 }
 
 /// Why a change was not made.

@@ -12,6 +12,7 @@ mod lock;
 mod memory;
 pub mod model;
 mod plan;
+mod receipt;
 pub mod records;
 pub mod scim;
 mod state;

@@ -26,7 +26,7 @@ pub use self::{
     group::{Group, MemberKind, MemberRef, Membership},
     issuer::{Issuer, ScimAttribute},
     policies::Policies,
-    receipt::Receipt,
+    receipt::{Cut, Leaver, LeaverKind, Leaving, Open, Receipt, Signed, Statement, What},
     role::Role,
     scim_token::{ScimScope, ScimToken},
     server::{Part, Server, VirtualServer},

@@ -2,6 +2,7 @@
 
 mod difference;
 mod follow;
+mod leaving;
 pub(crate) mod rules;
 
 use std::{
@@ -14,10 +15,12 @@ use gatewright_core::{Difference, Timestamp};
 use crate::{
     check::Alteration,
     edit::{ChangeError, Edit, Expected},
-    model::{Document, MemberKind, MemberRef, Membership},
+    model::{Document, MemberKind, MemberRef, Membership, Receipt},
     records::{Kind, Record, Revision, Write},
     state::State,
 };
+
+pub(crate) use self::leaving::Gone;
 
 /// What a thing is called.
 pub(crate) type Key = (Kind, Arc<str>);
@@ -43,6 +46,8 @@ pub(crate) struct Planned {
     pub(crate) differences: Vec<Difference>,
     pub(crate) alterations: Vec<Alteration>,
     pub(crate) also: Vec<String>,
+    /// Who is no longer let in by this.
+    pub(crate) gone: Vec<Gone>,
 }
 
 impl<'a> Plan<'a> {
@@ -217,6 +222,7 @@ impl<'a> Plan<'a> {
     }
 
     fn planned(self) -> Planned {
+        let gone = self.gone();
         let mut writes = Vec::with_capacity(self.next.len());
         let mut differences = Vec::new();
         let mut alterations = Vec::new();
@@ -256,6 +262,24 @@ impl<'a> Plan<'a> {
             differences,
             alterations,
             also: also.map(|(kind, id)| format!("{kind} {id}")).collect(),
+            gone,
+        }
+    }
+}
+
+impl Planned {
+    /// Writes the receipts of those who are no longer let in along with the rest.
+    pub(crate) fn add_receipts(&mut self, receipts: &[(Arc<str>, Receipt)]) {
+        for (id, receipt) in receipts {
+            let document = Document::Receipt(receipt.clone());
+            self.writes.push(Write::Put {
+                kind: Kind::Receipt,
+                id: Arc::clone(id),
+                document: document.to_value().to_string().into(),
+                names: Vec::new(),
+            });
+            self.next
+                .insert((Kind::Receipt, Arc::clone(id)), Some(document));
         }
     }
 }

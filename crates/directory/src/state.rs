@@ -1,5 +1,6 @@
 //! What requests and rules need to know of a tenant, in memory. A change costs what it changes.
 
+mod outstanding;
 mod people;
 mod waiting;
 
@@ -8,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use gatewright_core::{Group as CoreGroup, Membership, PartyKind, Status, Subject, Timestamp};
+use gatewright_core::{
+    GoneParty, Group as CoreGroup, Membership, PartyKind, Status, Subject, Timestamp,
+};
 
 pub(crate) use self::waiting::Waiting;
 use crate::{
@@ -75,6 +78,8 @@ pub(crate) struct State {
     pub(crate) servers: BTreeMap<Arc<str>, Server>,
     pub(crate) virtual_servers: BTreeMap<Arc<str>, VirtualServer>,
     pub(crate) policies: BTreeMap<Arc<str>, Policies>,
+    /// Receipts of those who left, as far as they are not complete.
+    pub(crate) outstanding: outstanding::Outstanding,
     pub(crate) waiting: Waiting,
 }
 
@@ -86,6 +91,8 @@ pub(crate) struct Touched {
     pub(crate) subjects: Vec<(PartyKind, Subject)>,
     /// Everybody's status may be another.
     pub(crate) everybody: bool,
+    /// Who has left, and when.
+    pub(crate) gone: Vec<(Vec<GoneParty>, Timestamp)>,
 }
 
 impl State {
@@ -142,9 +149,22 @@ impl State {
                 },
             ),
             // Nothing of them is asked for by requests.
-            Kind::ScimToken | Kind::Receipt | Kind::Applied => {}
+            Kind::ScimToken | Kind::Applied => {}
+            Kind::Receipt => self.set_receipt(id, document, &mut touched),
         }
         touched
+    }
+
+    fn set_receipt(&mut self, id: &Arc<str>, document: Option<Document>, touched: &mut Touched) {
+        let statement = match document {
+            Some(Document::Receipt(receipt)) => Some(receipt.statement),
+            _ => None,
+        };
+        self.outstanding.set(id, statement.as_ref());
+        if let Some(statement) = statement.filter(|statement| statement.loses_all()) {
+            let at = Timestamp::from_millis(statement.committed_at);
+            touched.gone.push((statement.parties(), at));
+        }
     }
 
     fn set_user(&mut self, id: &Arc<str>, document: Option<Document>, touched: &mut Touched) {
@@ -414,21 +434,33 @@ impl State {
             .collect()
     }
 
-    /// As whom requests may come that are an agent's.
-    pub(crate) fn subjects_of_agent(&self, id: &Arc<str>) -> Vec<(PartyKind, Subject)> {
-        let Some(agent) = self.agents.get(id) else {
-            return Vec::new();
-        };
-        let identities = agent.identities.iter().map(crate::model::Identity::subject);
+    /// As whom requests may come that are a person's, if the person is this.
+    pub(crate) fn subjects_by(&self, id: &Arc<str>, user: &User) -> Vec<(PartyKind, Subject)> {
+        let of_issuers = self.issuers.values().filter_map(|issuer| {
+            let name = match issuer.scim_attribute? {
+                ScimAttribute::ExternalId => user.external_id.as_deref()?,
+                ScimAttribute::UserName => &user.user_name,
+            };
+            Some(Subject::new(&issuer.issuer, name))
+        });
+        let identities = user.identities.iter().map(crate::model::Identity::subject);
         [Subject::new(Subject::LOCAL, id)]
             .into_iter()
             .chain(identities)
-            .map(|subject| (PartyKind::Agent, subject))
+            .chain(of_issuers)
+            .map(|subject| (PartyKind::User, subject))
             .collect()
     }
 
-    /// Tells whoever waits for it that they are no longer let in.
-    pub(crate) fn tell(&mut self, touched: &Touched, now: Timestamp) {
+    /// As whom requests may come that are an agent's.
+    pub(crate) fn subjects_of_agent(&self, id: &Arc<str>) -> Vec<(PartyKind, Subject)> {
+        let agent = self.agents.get(id);
+        agent.map_or_else(Vec::new, |agent| subjects_by_agent(id, agent))
+    }
+
+    /// Tells whoever waits for it that they are no longer let in, and says how many waited for each.
+    pub(crate) fn tell(&mut self, touched: &Touched, now: Timestamp) -> Ended {
+        let mut ended = Ended::new();
         let asked: Vec<(PartyKind, Subject)> = if touched.everybody {
             self.waiting.everybody()
         } else {
@@ -439,9 +471,11 @@ impl State {
                 continue;
             }
             if !matches!(self.status(kind, &subject, now), Status::Active(_)) {
-                self.waiting.tell(kind, &subject);
+                let waited = self.waiting.tell(kind, &subject);
+                ended.insert((kind, subject), waited);
             }
         }
+        ended
     }
 
     /// Tells whoever waits for an agent that has expired since.
@@ -463,7 +497,21 @@ impl Touched {
         self.holders.extend(other.holders);
         self.subjects.extend(other.subjects);
         self.everybody |= other.everybody;
+        self.gone.extend(other.gone);
     }
+}
+
+/// How many streams and calls ended, by whom they waited for.
+pub(crate) type Ended = HashMap<(PartyKind, Subject), usize>;
+
+/// As whom requests may come that are an agent's, if the agent is this.
+pub(crate) fn subjects_by_agent(id: &Arc<str>, agent: &Agent) -> Vec<(PartyKind, Subject)> {
+    let identities = agent.identities.iter().map(crate::model::Identity::subject);
+    [Subject::new(Subject::LOCAL, id)]
+        .into_iter()
+        .chain(identities)
+        .map(|subject| (PartyKind::Agent, subject))
+        .collect()
 }
 
 fn put<T>(

@@ -1,6 +1,7 @@
 mod agents;
 mod apply;
 mod groups;
+mod offboarding;
 mod people;
 mod replicas;
 mod rules;

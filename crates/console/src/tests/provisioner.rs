@@ -119,7 +119,7 @@ async fn what_is_not_an_identity_providers_is_not_pushed() {
             "t",
             json!({"name": "t", "digest": "d", "scopes": [], "created_at": 0, "expires_at": 0}),
         ),
-        put(Kind::Receipt, "r", json!({})),
+        remove(Kind::Receipt, "r"),
         put(
             Kind::User,
             "u",

@@ -12,6 +12,7 @@ use crate::{
     model::Document,
     plan::{Plan, Planned, Stored},
     records::{CommitError, Kind, RecordsError, Revision, UniqueName, Write},
+    state::Ended,
 };
 
 /// So often a change is made again from what others have made meanwhile.
@@ -50,7 +51,13 @@ impl Directory {
             let cell = directory
                 .cell(&tenant)
                 .ok_or_else(|| ChangeError::NoTenant(tenant.clone()))?;
-            directory.make(actor, &tenant, &cell, action, edits).await
+            if edits.iter().any(is_of_receipts) {
+                let message = "receipts are what the gateway wrote, and stay as they are";
+                return Err(ChangeError::Forbidden(message.to_owned()));
+            }
+            let made = directory.make(actor, &tenant, &cell, action, edits).await?;
+            directory.cut_soon(&tenant, &made).await;
+            Ok(made.applied)
         });
         made.await
             .map_err(|ended| ChangeError::Unavailable(RecordsError::new(ended)))?
@@ -101,7 +108,7 @@ impl Directory {
             lock::write(&directory.0.tenants)
                 .entry(tenant)
                 .or_insert(cell);
-            Ok(made)
+            Ok(made.applied)
         });
         made.await
             .map_err(|ended| ChangeError::Unavailable(RecordsError::new(ended)))?
@@ -204,14 +211,15 @@ impl Directory {
         }
     }
 
-    async fn make(
+    /// Makes what somebody may.
+    pub(super) async fn make(
         &self,
         actor: Actor,
         tenant: &TenantId,
         cell: &Cell,
         action: &'static str,
         edits: Vec<Edit>,
-    ) -> Result<Applied, ChangeError> {
+    ) -> Result<Made, ChangeError> {
         let _turn = cell.turn.lock().await;
         let mut begun: Option<Change> = None;
         for _ in 0..ATTEMPTS {
@@ -231,15 +239,12 @@ impl Directory {
             }
             // Again at every attempt: whoever may not any more has lost it to the change that came first.
             let planned = self.authorised(&actor, tenant, &edits, planned).await;
-            let (base, planned) = match planned {
+            let (base, mut planned) = match planned {
                 Ok((base, planned)) if planned.writes.is_empty() => {
                     if let Some(begun) = begun {
                         self.end(&begun, Stage::Failed).await;
                     }
-                    return Ok(Applied {
-                        revision: base,
-                        also: Vec::new(),
-                    });
+                    return Ok(Made::of(base));
                 }
                 Ok(planned) => planned,
                 Err(error) => return Err(self.failed(begun, error).await),
@@ -248,6 +253,8 @@ impl Directory {
                 .begin(begun.take(), &actor, tenant, action, &edits, &planned)
                 .await?;
             let now = self.0.clock.now();
+            let receipts = self.receipts(tenant, &change, &planned.gone, now).await;
+            planned.add_receipts(&receipts);
             let committed = self
                 .0
                 .records
@@ -257,12 +264,20 @@ impl Directory {
                 Ok(revision) => {
                     let next = planned.next.into_iter();
                     let next = next.map(|((kind, id), document)| (kind, id, document));
-                    self.take_over(tenant, cell, revision, next, now);
+                    let ended = self.take_over(tenant, cell, revision, next, now);
+                    let receipts: Vec<Arc<str>> = receipts.into_iter().map(|(id, _)| id).collect();
+                    let change = if receipts.is_empty() {
+                        change
+                    } else {
+                        change.with("receipts", &receipts.join(" "))
+                    };
                     self.end(&change, Stage::Done).await;
-                    return Ok(Applied {
+                    let applied = Applied {
                         revision,
                         also: planned.also,
-                    });
+                        receipts,
+                    };
+                    return Ok(Made { applied, ended });
                 }
                 Err(CommitError::Moved(head)) => {
                     begun = Some(change);
@@ -370,6 +385,34 @@ impl Directory {
         if let Err(error) = self.0.recorder.record(&ended, stage, now).await {
             tracing::error!(%error, reference = %change.reference, "the end of a change is not in the log");
         }
+    }
+}
+
+/// What was made, and what ended by it.
+pub(super) struct Made {
+    pub(super) applied: Applied,
+    pub(super) ended: Ended,
+}
+
+impl Made {
+    /// Nothing: it is as it was at this revision.
+    fn of(revision: Revision) -> Self {
+        Self {
+            applied: Applied {
+                revision,
+                also: Vec::new(),
+                receipts: Vec::new(),
+            },
+            ended: Ended::new(),
+        }
+    }
+}
+
+fn is_of_receipts(edit: &Edit) -> bool {
+    match edit {
+        Edit::Put { document, .. } => document.kind() == Kind::Receipt,
+        Edit::Remove { kind, .. } => *kind == Kind::Receipt,
+        _ => false,
     }
 }
 

@@ -9,14 +9,14 @@ use crate::{
     lock,
     model::Document,
     records::{Changed, Kind, Position, Revision},
-    state::{State, Touched},
+    state::{Ended, State, Touched},
 };
 
 /// Records are read so many at a time.
 const PAGE: u32 = 1_000;
 
 /// What requests ask for: the rest stays in the storage.
-const IN_MEMORY: [Kind; 11] = [
+const IN_MEMORY: [Kind; 12] = [
     Kind::Tenant,
     Kind::Issuer,
     Kind::User,
@@ -28,6 +28,7 @@ const IN_MEMORY: [Kind; 11] = [
     Kind::Server,
     Kind::VirtualServer,
     Kind::Policies,
+    Kind::Receipt,
 ];
 
 impl Directory {
@@ -119,20 +120,24 @@ impl Directory {
         revision: Revision,
         changes: impl IntoIterator<Item = (Kind, Arc<str>, Option<Document>)>,
         now: Timestamp,
-    ) {
+    ) -> Ended {
         let mut touched = Touched::default();
-        {
+        let ended = {
             let mut state = lock::write(&cell.state);
             for (kind, id, document) in changes {
                 touched.add(state.set(kind, &id, document));
             }
             state.revision = state.revision.max(revision);
             // Whoever is gone is gone before anything else happens.
-            state.tell(&touched, now);
+            state.tell(&touched, now)
+        };
+        for (parties, at) in std::mem::take(&mut touched.gone) {
+            self.changes().forget(tenant, &parties, at);
         }
         if !touched.kinds.is_empty() {
             self.tell_observers(tenant, revision, touched);
         }
+        ended
     }
 
     /// Is sure that nothing was newer at this moment than what is in memory.

@@ -22,6 +22,11 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Agents that have expired lose their streams within this.
 const EXPIRE: Duration = Duration::from_secs(1);
 
+/// What is still to be cut of those who left is tried again so often.
+const TAKE_UP: Duration = Duration::from_secs(3);
+/// So long whoever shut somebody out is left to cut the rest.
+const GRACE: Duration = Duration::from_secs(3);
+
 /// What has changed in a tenant.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -51,7 +56,11 @@ impl Directory {
         let mut events = self.0.records.events();
         let mut look = tokio::time::interval(LOOK);
         let mut expire = tokio::time::interval(EXPIRE);
+        let mut take_up = tokio::time::interval(TAKE_UP);
+        // Whoever was to finish what is there already is not there any more, as likely as not.
+        let mut grace = Duration::ZERO;
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        take_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
         expire.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -67,6 +76,11 @@ impl Directory {
                 },
                 _ = look.tick() => self.look_at_heads().await,
                 _ = expire.tick() => self.expire(),
+                _ = take_up.tick() => {
+                    let directory = self.clone();
+                    self.0.changes.spawn(async move { directory.take_up(grace).await });
+                    grace = GRACE;
+                }
             }
         }
     }

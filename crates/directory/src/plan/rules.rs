@@ -31,7 +31,7 @@ impl Plan<'_> {
 
     fn check_put(&self, kind: Kind, id: &Arc<str>, document: &Document) -> Result<(), ChangeError> {
         names::check_id(kind, id)?;
-        let most = if matches!(kind, Kind::Policies | Kind::Applied) {
+        let most = if matches!(kind, Kind::Policies | Kind::Applied | Kind::Receipt) {
             LARGEST_OF_FILES
         } else {
             LARGEST

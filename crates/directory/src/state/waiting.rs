@@ -44,11 +44,14 @@ impl Waiting {
         told.is_some_and(|told| told.strong_count() > 0)
     }
 
-    pub(crate) fn tell(&mut self, kind: PartyKind, subject: &Subject) {
+    /// Tells those who wait for a subject, and says how many they were.
+    pub(crate) fn tell(&mut self, kind: PartyKind, subject: &Subject) -> usize {
         let told = self.by_subject.remove(&(kind, subject.clone()));
-        if let Some(told) = told.as_ref().and_then(Weak::upgrade) {
-            told.0.cancel();
-        }
+        let Some(told) = told.as_ref().and_then(Weak::upgrade) else {
+            return 0;
+        };
+        told.0.cancel();
+        Arc::strong_count(&told).saturating_sub(1)
     }
 
     pub(crate) fn tell_everybody(&mut self) {

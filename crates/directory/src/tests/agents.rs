@@ -32,7 +32,7 @@ async fn when_its_owner_leaves_an_agent_is_suspended_until_somebody_else_answers
             .log()
             .into_iter()
             .rev()
-            .find(|(stage, _)| *stage == Stage::Begun);
+            .find(|(stage, change)| *stage == Stage::Begun && change.action == "test");
         let of: Vec<String> = change
             .unwrap()
             .1

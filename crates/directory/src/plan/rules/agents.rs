@@ -22,6 +22,8 @@ impl Plan<'_> {
         if agent.status != AgentStatus::Active {
             return Ok(());
         }
+        let parties = crate::state::subjects_by_agent(id, agent);
+        self.check_is_cut_off(&format!("the agent `{id}`"), parties)?;
         match &agent.owner {
             Some(owner) if !self.is_alive_person(owner) => {
                 let message = format!(

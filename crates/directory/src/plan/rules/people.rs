@@ -32,6 +32,10 @@ impl Plan<'_> {
             }
         }
         check_identities(&user.identities)?;
+        if user.is_alive() {
+            let parties = self.state.subjects_by(id, user);
+            self.check_is_cut_off(&format!("the user `{id}`"), parties)?;
+        }
         // Nobody else may already be whoever the attributes say that this one is.
         for issuer in self.state.issuers.values() {
             let name = match issuer.scim_attribute {

@@ -80,8 +80,10 @@ async fn a_person_is_made_read_replaced_patched_and_removed() {
             "scim.user.create",
             "scim.user.replace",
             "scim.user.patch",
+            "receipt.put",
             "scim.user.replace",
-            "scim.user.delete"
+            "scim.user.delete",
+            "receipt.put"
         ]
     );
     let recorded = format!("{:?}", bed.log.0.lock().unwrap());
