@@ -8,6 +8,7 @@ mod health;
 mod holdings;
 mod issuers;
 mod metrics;
+mod offboarding;
 mod open_files;
 mod quickstart;
 mod routing;

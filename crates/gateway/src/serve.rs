@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use gatewright_audit::{OpenLogError, SegmentFiles};
+use gatewright_audit::{CheckpointKey, OpenLogError, SegmentFiles};
 use gatewright_console::{AdminSocket, Authority, BindAdminError, Console};
 use gatewright_core::{Actor, SystemClock, TenantId};
 use gatewright_directory::{
@@ -27,6 +27,7 @@ use crate::{
     holdings::{self, Holdings, OpenHoldingsError},
     keys::OpenKeyError,
     metrics::Metrics,
+    offboarding::Offboarding,
     open_files,
     routing::Routing,
     sealer::FileSealer,
@@ -163,6 +164,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let directory = open_directory(&settings, &store, &log, authority.clone()).await?;
     let tenants = directory.tenants();
     let holdings = Holdings::open(&settings, store, &tenants).await?;
+    // Before anybody can be shut out, and before what is outstanding from an earlier run is taken up.
+    directory.cut_by(Offboarding::new(&holdings, signing_key(&settings)?));
     let served = Served::new(&settings, holdings.clone(), log.clone());
     let serving = Serving::new(
         settings.clone(),
@@ -314,6 +317,15 @@ fn open_log(settings: &Settings) -> Result<SegmentFiles, StartError> {
             OpenLogError::InUse { .. } => StartError::AuditInUse(dir),
             source => StartError::Audit { dir, source },
         })
+}
+
+/// The key that the log has opened, which signs receipts too.
+fn signing_key(settings: &Settings) -> Result<CheckpointKey, StartError> {
+    let key = CheckpointKey::load_or_create(&checkpoint_key(settings));
+    key.map_err(|source| StartError::Audit {
+        dir: audit_dir(settings),
+        source: source.into(),
+    })
 }
 
 /// Where the audit log of a gateway with these settings is.

@@ -7,6 +7,8 @@
 
 #[path = "binary/idle.rs"]
 mod idle;
+#[path = "binary/offboarding.rs"]
+mod offboarding;
 #[path = "binary/restart.rs"]
 mod restart;
 #[path = "binary/secrets.rs"]

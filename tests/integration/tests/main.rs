@@ -23,6 +23,8 @@ mod lifecycle;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod offboarding;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod relay;

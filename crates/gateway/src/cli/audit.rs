@@ -1,5 +1,7 @@
 //! `gatewright audit`: the log, without a gateway.
 
+mod receipt;
+
 use std::{
     fs,
     io::{self, Write},
@@ -33,6 +35,12 @@ pub(super) enum AuditCommand {
         gatewright audit verify --checkpoint /elsewhere/checkpoints"
     )]
     Verify(VerifyArgs),
+    /// Find out whether a receipt of somebody who left is what a gateway signed, and show it (works offline)
+    #[command(
+        after_help = "Ends with 0 when it is genuine and with 1 when it is not.\n\n\
+        Example: gatewright audit verify-receipt receipt.json --public-key /elsewhere/checkpoint-key.local.pub"
+    )]
+    VerifyReceipt(receipt::VerifyReceiptArgs),
     /// Show the latest records, one JSON object a line (asks the running gateway; without one it works offline)
     #[command(after_help = "Example: gatewright audit tail --follow --principal alice")]
     Tail(TailArgs),
@@ -122,6 +130,7 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
     let mut out = io::stdout().lock();
     let outcome = match command {
         AuditCommand::Verify(args) => args.verify(&mut out),
+        AuditCommand::VerifyReceipt(args) => args.verify(&mut out),
         AuditCommand::Tail(args) => args.tail(&mut out),
         AuditCommand::Export(args) => args.export(&mut out),
     };
