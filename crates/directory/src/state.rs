@@ -14,7 +14,7 @@ pub(crate) use self::waiting::Waiting;
 use crate::{
     model::{
         Agent, AgentStatus, Document, Grant, Holder, Issuer, MemberKind, MemberRef, Policies, Role,
-        ScimAttribute, Server, Tenant, User, VirtualServer,
+        ScimAttribute, ScimToken, Server, Tenant, User, VirtualServer,
     },
     records::{Kind, Revision},
 };
@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) servers: BTreeMap<Arc<str>, Server>,
     pub(crate) virtual_servers: BTreeMap<Arc<str>, VirtualServer>,
     pub(crate) policies: BTreeMap<Arc<str>, Policies>,
+    /// By digest, with their ids.
+    scim_tokens: HashMap<String, (Arc<str>, ScimToken)>,
     pub(crate) waiting: Waiting,
 }
 
@@ -142,7 +144,8 @@ impl State {
                 },
             ),
             // Nothing of them is asked for by requests.
-            Kind::ScimToken | Kind::Receipt | Kind::Applied => {}
+            Kind::ScimToken => self.set_scim_token(id, document),
+            Kind::Receipt | Kind::Applied => {}
         }
         touched
     }
@@ -190,6 +193,20 @@ impl State {
             owned.insert(Arc::clone(id));
         }
         self.agents.insert(Arc::clone(id), agent);
+    }
+
+    /// There are few of them.
+    fn set_scim_token(&mut self, id: &Arc<str>, document: Option<Document>) {
+        self.scim_tokens.retain(|_, (known, _)| known != id);
+        if let Some(Document::ScimToken(token)) = document {
+            let entry = (Arc::clone(id), token);
+            self.scim_tokens.insert(entry.1.digest.clone(), entry);
+        }
+    }
+
+    /// The token of this digest, and its id.
+    pub(crate) fn scim_token(&self, digest: &str) -> Option<&(Arc<str>, ScimToken)> {
+        self.scim_tokens.get(digest)
     }
 
     fn set_group(&mut self, id: &Arc<str>, document: Option<Document>) {

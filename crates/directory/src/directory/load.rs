@@ -16,7 +16,7 @@ use crate::{
 const PAGE: u32 = 1_000;
 
 /// What requests ask for: the rest stays in the storage.
-const IN_MEMORY: [Kind; 11] = [
+const IN_MEMORY: [Kind; 12] = [
     Kind::Tenant,
     Kind::Issuer,
     Kind::User,
@@ -28,6 +28,7 @@ const IN_MEMORY: [Kind; 11] = [
     Kind::Server,
     Kind::VirtualServer,
     Kind::Policies,
+    Kind::ScimToken,
 ];
 
 impl Directory {

@@ -43,10 +43,7 @@ use super::{
     Query, ScimError, ScimType, digest_of_token,
     schema::{self, Location, ResourceType},
 };
-use crate::{
-    Directory,
-    model::{Document, ScimToken},
-};
+use crate::Directory;
 
 /// The largest body, in bytes: a group of 50,000 members, twice.
 const LARGEST_BODY: usize = 8 << 20;
@@ -139,7 +136,7 @@ impl ScimService {
         path: String,
         request: Request,
     ) -> Response<Body> {
-        let answered = match self.let_in(tenant, request.headers()).await {
+        let answered = match self.let_in(tenant, request.headers()) {
             Ok(caller) => self.answer(&caller, &path, request).await,
             Err(error) => Err(error),
         };
@@ -147,11 +144,7 @@ impl ScimService {
     }
 
     /// Before anything of the request is read. Whatever is wrong with a token, the tenant included, is answered alike.
-    async fn let_in(
-        &self,
-        tenant: Option<TenantId>,
-        headers: &HeaderMap,
-    ) -> Result<Caller, ScimError> {
+    fn let_in(&self, tenant: Option<TenantId>, headers: &HeaderMap) -> Result<Caller, ScimError> {
         let nobody = || {
             let detail = "a bearer token of the tenant for SCIM is needed";
             ScimError::of_status(StatusCode::UNAUTHORIZED, detail)
@@ -160,7 +153,7 @@ impl ScimService {
         let digest = scope::bearer_token(headers)
             .and_then(digest_of_token)
             .ok_or_else(nobody)?;
-        let bearer = self.bearer(&tenant, &digest).await?.ok_or_else(nobody)?;
+        let bearer = self.bearer(&tenant, &digest)?.ok_or_else(nobody)?;
         self.0.limiter.take(&tenant, &bearer.id, self.now())?;
         let path = if tenant == TenantId::default() {
             "/scim/v2".to_owned()
@@ -175,25 +168,27 @@ impl ScimService {
         })
     }
 
-    /// Whose a token is, if it is good now. It is looked up every time: one that is taken away is gone at once.
-    async fn bearer(&self, tenant: &TenantId, digest: &str) -> Result<Option<Bearer>, ScimError> {
-        let served = self
-            .0
-            .directory
-            .with(tenant, |state| !state.tenant.disabled);
-        if served != Some(true) {
-            return Ok(None);
+    /// Whose a token is, if it is good now. It is answered from memory, so that whoever makes tokens up costs no storage anything;
+    /// and by nobody whose memory may be too old.
+    fn bearer(&self, tenant: &TenantId, digest: &str) -> Result<Option<Bearer>, ScimError> {
+        let directory = &self.0.directory;
+        if directory.is_stale() {
+            let detail = "whether a token is still good is not known now; try again";
+            return Err(ScimError::of_status(
+                StatusCode::SERVICE_UNAVAILABLE,
+                detail,
+            ));
         }
-        let name = ScimToken::by_digest(digest);
-        let found = self.0.directory.find(tenant, &name).await;
-        let found = found.map_err(|error| documents::unavailable(&error))?;
-        Ok(found.and_then(|found| match found.document {
-            Document::ScimToken(token) if self.now().millis() < token.expires_at => Some(Bearer {
-                id: found.record.id,
-                scopes: token.scopes,
-            }),
-            _ => None,
-        }))
+        let now = self.now().millis();
+        let bearer = directory.with(tenant, |state| {
+            let (id, token) = state.scim_token(digest)?;
+            let good = !state.tenant.disabled && now < token.expires_at;
+            good.then(|| Bearer {
+                id: Arc::clone(id),
+                scopes: token.scopes.clone(),
+            })
+        });
+        Ok(bearer.flatten())
     }
 
     async fn answer(

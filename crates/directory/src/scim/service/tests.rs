@@ -158,6 +158,7 @@ impl Bed {
         let directory = Directory::builder(records.clone(), log.clone())
             .clock(clock.clone())
             .authorise(Provisioners)
+            .max_staleness(std::time::Duration::from_secs(1 << 20))
             .open()
             .await
             .unwrap();

@@ -287,3 +287,11 @@ async fn bodies_that_are_too_large_too_deep_or_no_json_are_refused() {
     );
     send(json, long).await.of_type(400, "invalidValue");
 }
+
+#[tokio::test]
+async fn by_a_memory_that_may_be_too_old_no_token_is_taken() {
+    let bed = Bed::start().await;
+    bed.clock.advance(std::time::Duration::from_secs(1 << 21));
+    let answered = bed.get("/Users").await.expect(503);
+    assert_eq!(answered.header("retry-after"), "1");
+}
