@@ -335,6 +335,8 @@ pub(super) fn document(
                 identities: before
                     .map(|before| before.identities.clone())
                     .unwrap_or_default(),
+                // An invitation is the administrator's, and stays open whatever is pushed.
+                invited: before.and_then(|before| before.invited.clone()),
                 origin: before.map_or(Origin::Scim, |before| before.origin),
                 attributes: resource,
                 ..User::new(&user_name)

@@ -602,3 +602,30 @@ async fn whoever_has_a_name_that_would_be_refused_now_can_be_switched_off_all_th
         .await
         .of_type(400, "invalidValue");
 }
+
+#[tokio::test]
+async fn an_invitation_stays_open_whatever_is_pushed() {
+    let bed = Bed::start().await;
+    let mut invited = crate::model::User::new("bob@example.com");
+    invited.invited = Some(crate::model::Invited {
+        email: "bob@example.com".to_owned(),
+        expires: i64::MAX,
+    });
+    let tenant = TenantId::default();
+    let edit = Edit::Put {
+        id: "bob".into(),
+        document: Document::User(invited.clone()),
+        expected: Expected::Absent,
+    };
+    let by = gatewright_core::Actor::Operator(0);
+    let made = bed.directory.change(by, &tenant, "test", vec![edit]);
+    made.await.unwrap();
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    bed.patch("/Users/bob", off).await.expect(200);
+    let found = bed.directory.get(&tenant, Kind::User, "bob").await.unwrap();
+    let Some(Document::User(user)) = found.map(|found| found.document) else {
+        panic!()
+    };
+    assert!(!user.active);
+    assert_eq!(user.invited, invited.invited);
+}
