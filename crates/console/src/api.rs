@@ -42,12 +42,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::endpoints::endpoints;
+pub(crate) use self::keys::KIND as KEY;
 #[cfg(test)]
 pub(crate) use self::{collection::COLLECTIONS, openapi::document as openapi};
-pub(crate) use self::{
-    keys::KIND as KEY,
-    policies::{DRAFT, PUBLISHED},
-};
 use crate::{
     AdminSocket, Authority, Estate, Figures, TenantView, caller::Caller, connections,
     problem::Problem,

@@ -8,8 +8,6 @@ mod parties;
 mod settings;
 mod wanted;
 
-use std::sync::Arc;
-
 use gatewright_core::{Actor, Difference, TenantId};
 
 use self::applying::Applying;
@@ -30,8 +28,6 @@ use crate::{
 const FILE: &str = "file";
 /// So often a file is held against the tenant again, since somebody changed meanwhile what it was held against.
 const ATTEMPTS: usize = 8;
-/// The policies in force.
-pub(crate) const PUBLISHED: &str = "published";
 
 /// What applying a file comes to in one tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,15 +144,6 @@ const fn is_outrun(error: &ChangeError) -> bool {
             | ChangeError::NotFound { .. }
             | ChangeError::Taken { .. }
     )
-}
-
-/// The version of policies after those that there are.
-pub(crate) fn next_version<'a>(known: impl Iterator<Item = &'a Arc<str>>) -> Arc<str> {
-    let last = known
-        .filter_map(|id| id.strip_prefix('v')?.parse::<u32>().ok())
-        .max()
-        .unwrap_or_default();
-    format!("v{:04}", last.saturating_add(1)).into()
 }
 
 /// What it comes to for people: not what is kept in mind for the next time.

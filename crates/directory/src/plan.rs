@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
                 let document = Document::Member(Membership {
                     member: member.kind,
                 });
-                let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Agent];
+                let kinds = MemberKind::ALL;
                 let of_another_kind = kinds.into_iter().any(|kind| {
                     kind != member.kind && self.is_member(group, &member_of(kind, &member.id))
                 });
@@ -294,7 +294,7 @@ fn before(state: &State, stored: &Stored, kind: Kind, id: &Arc<str>) -> Option<D
         Kind::Member => {
             let (group, member) = id.split_once('/')?;
             let group = state.groups.get(group)?;
-            let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Agent];
+            let kinds = MemberKind::ALL;
             let member = kinds.into_iter().find(|kind| {
                 let member = member_of(*kind, &member.into());
                 group.members.contains(&member)

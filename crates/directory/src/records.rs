@@ -59,6 +59,16 @@ impl Kind {
         Self::Applied,
     ];
 
+    /// What is served of a tenant is made of these.
+    pub const SERVED: [Self; 6] = [
+        Self::Tenant,
+        Self::Issuer,
+        Self::Server,
+        Self::VirtualServer,
+        Self::Role,
+        Self::Policies,
+    ];
+
     /// A stable name, for storage and for the log.
     #[must_use]
     pub const fn name(self) -> &'static str {

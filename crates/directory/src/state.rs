@@ -224,7 +224,7 @@ impl State {
                 self.in_groups.entry(member).or_default().insert(group);
             }
             _ => {
-                for kind in [MemberKind::User, MemberKind::Group, MemberKind::Agent] {
+                for kind in MemberKind::ALL {
                     let member = MemberRef {
                         kind,
                         id: member.into(),

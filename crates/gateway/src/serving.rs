@@ -22,16 +22,6 @@ use crate::{
     routing::Routing,
 };
 
-/// What is made of these is served.
-const SERVED: [Kind; 6] = [
-    Kind::Tenant,
-    Kind::Issuer,
-    Kind::Server,
-    Kind::VirtualServer,
-    Kind::Role,
-    Kind::Policies,
-];
-
 /// Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Serving(Arc<Inner>);
@@ -163,7 +153,7 @@ impl Observer for Serving {
                 let _none = one.grants.set(&grantee, []);
             }
         }
-        if is_new || update.kinds.iter().any(|kind| SERVED.contains(kind)) {
+        if is_new || update.kinds.iter().any(|kind| Kind::SERVED.contains(kind)) {
             self.make(directory, tenant, one);
             self.publish(&tenants);
         }

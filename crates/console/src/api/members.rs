@@ -68,7 +68,7 @@ async fn names(
     members: &[MemberRef],
 ) -> Result<HashMap<MemberRef, String>, Problem> {
     let mut names = HashMap::new();
-    for kind in [MemberKind::User, MemberKind::Group, MemberKind::Agent] {
+    for kind in MemberKind::ALL {
         let of_kind = members.iter().filter(|member| member.kind == kind);
         let ids: Vec<Arc<str>> = of_kind.map(|member| Arc::clone(&member.id)).collect();
         let found = console

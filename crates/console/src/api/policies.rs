@@ -30,17 +30,12 @@ use super::{
 };
 use crate::{caller::Caller, problem::Problem};
 
-/// The id of what is drafted.
-pub(crate) const DRAFT: &str = "draft";
-/// The id of what is in force.
-pub(crate) const PUBLISHED: &str = "published";
-
 pub(super) async fn draft(
     State(console): State<Console>,
     caller: Caller,
     Path(tenant): Path<String>,
 ) -> Result<Response, Problem> {
-    show(&console, &caller, &tenant, DRAFT).await
+    show(&console, &caller, &tenant, Policies::DRAFT).await
 }
 
 pub(super) async fn published(
@@ -48,7 +43,7 @@ pub(super) async fn published(
     caller: Caller,
     Path(tenant): Path<String>,
 ) -> Result<Response, Problem> {
-    show(&console, &caller, &tenant, PUBLISHED).await
+    show(&console, &caller, &tenant, Policies::PUBLISHED).await
 }
 
 pub(super) async fn version(
@@ -56,7 +51,7 @@ pub(super) async fn version(
     caller: Caller,
     Path((tenant, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let id = number(&id).map_or_else(String::new, name_of);
+    let id = Policies::number(&id).map_or_else(String::new, Policies::version);
     show(&console, &caller, &tenant, &id).await
 }
 
@@ -83,8 +78,10 @@ async fn show(
 
 fn missing(id: &str) -> Problem {
     match id {
-        DRAFT => Problem::unknown("no-draft", "there is no draft: put one first"),
-        PUBLISHED => Problem::unknown("nothing-published", "no policies were published yet"),
+        Policies::DRAFT => Problem::unknown("no-draft", "there is no draft: put one first"),
+        Policies::PUBLISHED => {
+            Problem::unknown("nothing-published", "no policies were published yet")
+        }
         _ => Problem::unknown("not-found", "there is no such version"),
     }
 }
@@ -104,7 +101,7 @@ pub(super) async fn put_draft(
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
     let mut next = drafted(members)?;
-    let there = policies(&console, &tenant, DRAFT).await?;
+    let there = policies(&console, &tenant, Policies::DRAFT).await?;
     let expected = conditions.expected(there.as_ref().map(|(found, _)| found))?;
     let expected = match (expected, &there) {
         // Whoever drafted before has drafted a part of it; none of them is lost to somebody who is quick.
@@ -112,7 +109,7 @@ pub(super) async fn put_draft(
         (Expected::Any, None) => Expected::Absent,
         (expected, _) => expected,
     };
-    let in_force = policies(&console, &tenant, PUBLISHED).await?;
+    let in_force = policies(&console, &tenant, Policies::PUBLISHED).await?;
     next.base = next.base.take().or_else(|| base_of(in_force.as_ref()));
     next.by = Some(caller.actor().to_string());
     next.at = Some(now().millis());
@@ -121,9 +118,17 @@ pub(super) async fn put_draft(
         .unwrap_or_default();
     let new = caller.could_come_as(&console.0.directory, &tenant).await;
     add(&mut next.drafted_by, new);
-    let edits = vec![put(DRAFT, next, expected)];
-    make(&console, &caller, &tenant, "policies.draft", edits, DRAFT).await?;
-    show(&console, &caller, tenant.as_str(), DRAFT).await
+    let edits = vec![put(Policies::DRAFT, next, expected)];
+    make(
+        &console,
+        &caller,
+        &tenant,
+        "policies.draft",
+        edits,
+        Policies::DRAFT,
+    )
+    .await?;
+    show(&console, &caller, tenant.as_str(), Policies::DRAFT).await
 }
 
 pub(super) async fn remove_draft(
@@ -134,7 +139,7 @@ pub(super) async fn remove_draft(
     let tenant = console.of_directory(&caller, &tenant)?;
     let edit = Edit::Remove {
         kind: Kind::Policies,
-        id: DRAFT.into(),
+        id: Policies::DRAFT.into(),
         expected: Expected::Present,
     };
     make(
@@ -143,7 +148,7 @@ pub(super) async fn remove_draft(
         &tenant,
         "policies.draft.remove",
         vec![edit],
-        DRAFT,
+        Policies::DRAFT,
     )
     .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -159,12 +164,12 @@ pub(super) async fn check(
     console
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
-    let (_, draft) = policies(&console, &tenant, DRAFT)
+    let (_, draft) = policies(&console, &tenant, Policies::DRAFT)
         .await?
-        .ok_or_else(|| missing(DRAFT))?;
+        .ok_or_else(|| missing(Policies::DRAFT))?;
     let directory = &console.0.directory;
     let mut settings = directory.settings(&tenant).ok_or_else(Problem::no_tenant)?;
-    settings.policies.insert(PUBLISHED.into(), draft);
+    settings.policies.insert(Policies::PUBLISHED.into(), draft);
     Ok(Json(match directory.check(&tenant, &settings) {
         Ok(()) => json!({"good": true}),
         Err(fault) => json!({"good": false, "rule": fault.rule, "detail": fault.message}),
@@ -181,10 +186,10 @@ pub(super) async fn diff(
     console
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
-    let (_, draft) = policies(&console, &tenant, DRAFT)
+    let (_, draft) = policies(&console, &tenant, Policies::DRAFT)
         .await?
-        .ok_or_else(|| missing(DRAFT))?;
-    let in_force = policies(&console, &tenant, PUBLISHED).await?;
+        .ok_or_else(|| missing(Policies::DRAFT))?;
+    let in_force = policies(&console, &tenant, Policies::PUBLISHED).await?;
     let base = base_of(in_force.as_ref());
     let in_force = in_force.map(|(_, policies)| policies).unwrap_or_default();
     Ok(Json(json!({
@@ -206,10 +211,10 @@ pub(super) async fn publish(
     console
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
-    let (found, mut next) = policies(&console, &tenant, DRAFT)
+    let (found, mut next) = policies(&console, &tenant, Policies::DRAFT)
         .await?
-        .ok_or_else(|| missing(DRAFT))?;
-    let in_force = policies(&console, &tenant, PUBLISHED).await?;
+        .ok_or_else(|| missing(Policies::DRAFT))?;
+    let in_force = policies(&console, &tenant, Policies::PUBLISHED).await?;
     let base = base_of(in_force.as_ref());
     if next.base != base {
         let detail = format!(
@@ -225,11 +230,19 @@ pub(super) async fn publish(
     let mut edits = put_in_force(&console, &caller, &tenant, next, in_force.as_ref())?;
     edits.push(Edit::Remove {
         kind: Kind::Policies,
-        id: DRAFT.into(),
+        id: Policies::DRAFT.into(),
         expected: Expected::At(found.record.revision),
     });
-    make(&console, &caller, &tenant, "policies.publish", edits, DRAFT).await?;
-    show(&console, &caller, tenant.as_str(), PUBLISHED).await
+    make(
+        &console,
+        &caller,
+        &tenant,
+        "policies.publish",
+        edits,
+        Policies::DRAFT,
+    )
+    .await?;
+    show(&console, &caller, tenant.as_str(), Policies::PUBLISHED).await
 }
 
 /// Puts an earlier version in force again, as a new one. The draft stays.
@@ -242,15 +255,15 @@ pub(super) async fn revert(
     console
         .may_read(&caller, &tenant, Kind::Policies, "")
         .await?;
-    let id = number(&id).map_or_else(String::new, name_of);
+    let id = Policies::number(&id).map_or_else(String::new, Policies::version);
     let (_, mut next) = policies(&console, &tenant, &id)
         .await?
         .ok_or_else(|| missing(&id))?;
     next.note = Some(format!("back to {id}"));
-    let in_force = policies(&console, &tenant, PUBLISHED).await?;
+    let in_force = policies(&console, &tenant, Policies::PUBLISHED).await?;
     let edits = put_in_force(&console, &caller, &tenant, next, in_force.as_ref())?;
     make(&console, &caller, &tenant, "policies.revert", edits, &id).await?;
-    show(&console, &caller, tenant.as_str(), PUBLISHED).await
+    show(&console, &caller, tenant.as_str(), Policies::PUBLISHED).await
 }
 
 /// Every version, the latest first, without the texts.
@@ -271,24 +284,24 @@ pub(super) async fn versions(
         .directory
         .settings(&tenant)
         .ok_or_else(Problem::no_tenant)?;
-    let in_force = settings.policies.get(PUBLISHED);
+    let in_force = settings.policies.get(Policies::PUBLISHED);
     let in_force = in_force.and_then(|policies| policies.base.as_deref());
     let mut versions: Vec<(u64, &Policies)> = settings
         .policies
         .iter()
-        .filter_map(|(id, policies)| Some((number(id)?, policies)))
+        .filter_map(|(id, policies)| Some((Policies::number(id)?, policies)))
         .collect();
     versions.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    if let Some(after) = page.after.as_deref().and_then(number) {
+    if let Some(after) = page.after.as_deref().and_then(Policies::number) {
         versions.retain(|(number, _)| *number < after);
     }
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let more = versions.len() > limit;
     versions.truncate(limit);
     let next = versions.last().filter(|_| more);
-    let next = next.map(|(number, _)| cursor(&list, &name_of(*number)));
+    let next = next.map(|(number, _)| cursor(&list, &Policies::version(*number)));
     let items = versions.into_iter().map(|(number, policies)| {
-        let id = name_of(number);
+        let id = Policies::version(number);
         let mut item = shown(&id, policies, None, false);
         form::add(&mut item, "in_force", in_force == Some(id.as_str()));
         item
@@ -326,8 +339,7 @@ fn put_in_force(
         .directory
         .settings(tenant)
         .ok_or_else(Problem::no_tenant)?;
-    let last = settings.policies.keys().filter_map(|id| number(id)).max();
-    let version = name_of(last.unwrap_or_default().saturating_add(1));
+    let version = Policies::next_version(settings.policies.keys());
     next.by = Some(caller.actor().to_string());
     next.at = Some(now().millis());
     let mut kept = next.clone();
@@ -338,7 +350,7 @@ fn put_in_force(
         None => Expected::Absent,
     };
     Ok(vec![
-        put(PUBLISHED, next, expected),
+        put(Policies::PUBLISHED, next, expected),
         put(&version, kept, Expected::Absent),
     ])
 }
@@ -353,7 +365,9 @@ async fn make(
 ) -> Result<(), Problem> {
     match console.edit(caller, tenant, action, edits).await {
         Ok(_made) => Ok(()),
-        Err(error @ (ChangeError::Exists { .. } | ChangeError::Stale { .. })) if id != DRAFT => {
+        Err(error @ (ChangeError::Exists { .. } | ChangeError::Stale { .. }))
+            if id != Policies::DRAFT =>
+        {
             Err(Problem::new(
                 StatusCode::CONFLICT,
                 "stale",
@@ -450,31 +464,9 @@ fn add(all: &mut Vec<Identity>, new: Vec<Identity>) {
     }
 }
 
-fn name_of(number: u64) -> String {
-    format!("v{number:04}")
-}
-
-fn number(id: &str) -> Option<u64> {
-    let number = id.strip_prefix('v')?.parse().ok()?;
-    // One name only for each.
-    (name_of(number) == *id).then_some(number)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_have_one_name_each() {
-        assert_eq!(number("v0001"), Some(1));
-        assert_eq!(number("v12345"), Some(12_345));
-        assert_eq!(name_of(12_345), "v12345");
-        for other in [
-            "v1", "v00001", "0001", "v", "v+001", "draft", "V0001", "v0001 ",
-        ] {
-            assert_eq!(number(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn names_of_files_leave_no_directory() {

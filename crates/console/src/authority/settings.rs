@@ -8,7 +8,6 @@ use gatewright_directory::{
 };
 
 use super::before::{Before, Unasked, everything, server_scope};
-use crate::api::{DRAFT, PUBLISHED};
 
 /// Servers that have this member are programs of the machine.
 const PROGRAM: &str = "command";
@@ -119,18 +118,22 @@ impl Before<'_> {
         let publishes = self
             .alterations
             .iter()
-            .any(|other| other.kind == Kind::Policies && *other.id == *PUBLISHED);
+            .any(|other| other.kind == Kind::Policies && *other.id == *Policies::PUBLISHED);
         let goes = alteration.after.is_none() && publishes;
-        if *alteration.id == *DRAFT && !goes {
-            return self.action(AdminVerb::PoliciesWrite, Kind::Policies, DRAFT);
+        if *alteration.id == *Policies::DRAFT && !goes {
+            return self.action(AdminVerb::PoliciesWrite, Kind::Policies, Policies::DRAFT);
         }
         let about = alteration.after.as_ref().or(alteration.before.as_ref());
         let drafters = match about {
             Some(Document::Policies(policies)) => drafters(policies),
             _ => Vec::new(),
         };
-        self.action(AdminVerb::PoliciesPublish, Kind::Policies, PUBLISHED)
-            .drafted_by(drafters)
+        self.action(
+            AdminVerb::PoliciesPublish,
+            Kind::Policies,
+            Policies::PUBLISHED,
+        )
+        .drafted_by(drafters)
     }
 }
 

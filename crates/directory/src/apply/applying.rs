@@ -8,16 +8,16 @@ use std::{
 use gatewright_core::TenantId;
 
 use super::{
-    FILE, PUBLISHED,
+    FILE,
     names::{id_of, ids_of_issuer},
-    next_version, unlooked,
+    unlooked,
     wanted::WantedTenant,
 };
 use crate::{
     Directory,
     directory::{Listed, TenantSettings},
     edit::{ChangeError, Edit, Expected},
-    model::{AppliedFile, Document, Identity},
+    model::{AppliedFile, Document, Identity, Policies},
     plan::Key,
     records::Kind,
 };
@@ -119,8 +119,11 @@ impl<'a> Applying<'a> {
         for role in &wanted.roles {
             add(Kind::Role, role.name.as_str().into());
         }
-        add(Kind::Policies, PUBLISHED.into());
-        add(Kind::Policies, next_version(self.known.policies.keys()));
+        add(Kind::Policies, Policies::PUBLISHED.into());
+        add(
+            Kind::Policies,
+            Policies::next_version(self.known.policies.keys()).into(),
+        );
         for group in &wanted.groups {
             add(Kind::Group, self.group_id(&group.name));
         }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    PUBLISHED, applying::Applying, names::ids_of_issuer, next_version, wanted::WantedTenant,
-};
+use super::{applying::Applying, names::ids_of_issuer, wanted::WantedTenant};
 use crate::{
     edit::ChangeError,
     model::{Document, Issuer, Policies, Role, Server, Tenant},
@@ -68,7 +66,7 @@ impl Applying<'_> {
     }
 
     fn policies(&mut self, wanted: &WantedTenant) {
-        let in_force = match self.stored(Kind::Policies, PUBLISHED) {
+        let in_force = match self.stored(Kind::Policies, Policies::PUBLISHED) {
             Some(Document::Policies(policies)) => policies.clone(),
             _ => Policies::default(),
         };
@@ -86,7 +84,7 @@ impl Applying<'_> {
             }
             return;
         }
-        let version = next_version(self.known.policies.keys());
+        let version: Arc<str> = Policies::next_version(self.known.policies.keys()).into();
         if !files.is_empty() {
             self.keep_in_mind(VERSION, &version);
         }
@@ -102,6 +100,6 @@ impl Applying<'_> {
             base: Some(version.to_string()),
             ..policies
         };
-        self.put(PUBLISHED.into(), Document::Policies(published));
+        self.put(Policies::PUBLISHED.into(), Document::Policies(published));
     }
 }

@@ -22,16 +22,6 @@ const PER_RECORD: usize = 500;
 /// Nor of more bytes than this, where it is more than one thing.
 const BYTES_PER_RECORD: usize = 256 * 1024;
 
-/// What is served of a tenant is made of these.
-const SETTINGS: [Kind; 6] = [
-    Kind::Tenant,
-    Kind::Issuer,
-    Kind::Server,
-    Kind::VirtualServer,
-    Kind::Role,
-    Kind::Policies,
-];
-
 impl Directory {
     /// Makes all of these edits, or none. It is in the log that they begin before they are made, and in force everywhere in
     /// this process once this returns. It ends as it should also where whoever asked goes away meanwhile.
@@ -296,7 +286,10 @@ impl Directory {
         let (planned, settings) = {
             let state = lock::read(&cell.state);
             let planned = Plan::new(&state, &stored, self.0.clock.now()).make(edits)?;
-            let touches = planned.next.keys().any(|(kind, _)| SETTINGS.contains(kind));
+            let touches = planned
+                .next
+                .keys()
+                .any(|(kind, _)| Kind::SERVED.contains(kind));
             let settings = touches.then(|| TenantSettings::of(&state).with(&planned.next));
             (planned, settings)
         };
@@ -382,6 +375,10 @@ impl Directory {
 
 /// The differences, as many together as one record bears.
 fn parts(differences: &[Difference]) -> Vec<&[Difference]> {
+    // What most changes are need not be measured.
+    if differences.len() <= 1 {
+        return differences.chunks(1).collect();
+    }
     let mut parts = Vec::new();
     let mut rest = differences;
     while !rest.is_empty() {

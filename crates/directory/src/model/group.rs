@@ -75,6 +75,11 @@ pub enum MemberKind {
     Agent,
 }
 
+impl MemberKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::User, Self::Group, Self::Agent];
+}
+
 /// Who is in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberRef {

@@ -2,15 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use gatewright_core::access::BuiltInRole;
+
 use crate::{
     edit::ChangeError,
     model::{Agent, AgentStatus, Document, Grant, Holder, Issuer, MemberKind},
     plan::Plan,
     records::Kind,
 };
-
-/// The role that may do everything.
-pub(crate) const ADMINISTRATOR: &str = "administrator";
 
 impl Plan<'_> {
     /// Where a person or an agent had the role, somebody has it afterwards. Those who have the machine can always give it,
@@ -31,7 +30,8 @@ impl Plan<'_> {
             return Ok(());
         }
         let message = format!(
-            "nobody would be left who has the role `{ADMINISTRATOR}`: give it to somebody else first"
+            "nobody would be left who has the role `{}`: give it to somebody else first",
+            BuiltInRole::ADMINISTRATOR
         );
         Err(ChangeError::broken("last-administrator", message))
     }
@@ -99,5 +99,5 @@ impl Plan<'_> {
 
 /// Whether the grant gives the role everywhere and for good.
 fn is_whole(grant: &Grant) -> bool {
-    grant.role == ADMINISTRATOR && grant.over.is_none() && grant.expires.is_none()
+    grant.role == BuiltInRole::ADMINISTRATOR && grant.over.is_none() && grant.expires.is_none()
 }

@@ -142,7 +142,7 @@ impl Directory {
     /// The groups that somebody of this id is in by themselves, whatever they are.
     fn direct_groups(&self, tenant: &gatewright_core::TenantId, member: &str) -> Vec<Arc<str>> {
         self.with(tenant, |state| {
-            let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Agent];
+            let kinds = MemberKind::ALL;
             let of = |kind| MemberRef {
                 kind,
                 id: member.into(),

@@ -180,7 +180,7 @@ impl Directory {
         id: &str,
         kind: Option<MemberKind>,
     ) -> Option<MemberKind> {
-        let kinds = [MemberKind::User, MemberKind::Group, MemberKind::Agent];
+        let kinds = MemberKind::ALL;
         self.with(tenant, |state| {
             kinds
                 .into_iter()

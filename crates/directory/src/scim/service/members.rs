@@ -30,7 +30,7 @@ impl ScimService {
         }
         for id in &edits.remove {
             // Whatever it is: who is not in the group stays out.
-            for kind in [MemberKind::User, MemberKind::Group, MemberKind::Agent] {
+            for kind in MemberKind::ALL {
                 change.edits.push(Edit::Leave {
                     group: Arc::clone(group),
                     member: MemberRef {

@@ -17,9 +17,6 @@ use super::{
     LoadConfigError, Problems, Settings, Table, Tenant, access::Given, parse, reader::Reader,
 };
 
-/// The policies in force.
-const PUBLISHED: &str = "published";
-
 /// A tenant of the directory, and its engine over these grants.
 ///
 /// # Errors
@@ -52,7 +49,7 @@ impl<'t> Reader<'_, 't> {
         let roles = self.roles(&mut table, &servers);
         table.end(self.problems);
         let nothing = BTreeMap::new();
-        let files = stored.policies.get(PUBLISHED);
+        let files = stored.policies.get(model::Policies::PUBLISHED);
         let files = files.map_or(&nothing, |policies| &policies.files);
         let engine = self.engine(id, &roles, Given::Directory(grants, files), None, &servers)?;
         let tenant = Tenant {
