@@ -5,13 +5,14 @@ mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use gatewright_core::{Group as CoreGroup, Membership, PartyKind, Status, Subject, Timestamp};
 
 pub(crate) use self::waiting::Waiting;
 use crate::{
+    lock,
     model::{
         Agent, AgentStatus, Document, Grant, Holder, Issuer, MemberKind, MemberRef, Policies, Role,
         ScimAttribute, Server, Tenant, User, VirtualServer,
@@ -75,7 +76,8 @@ pub(crate) struct State {
     pub(crate) servers: BTreeMap<Arc<str>, Server>,
     pub(crate) virtual_servers: BTreeMap<Arc<str>, VirtualServer>,
     pub(crate) policies: BTreeMap<Arc<str>, Policies>,
-    pub(crate) waiting: Waiting,
+    /// Of its own, so that whoever begins to wait keeps nobody from reading the rest.
+    pub(crate) waiting: Mutex<Waiting>,
 }
 
 /// What a change has touched, for those who keep something that was made of it.
@@ -309,16 +311,28 @@ impl State {
 
     /// The status of a subject at a moment.
     pub(crate) fn status(&self, kind: PartyKind, subject: &Subject, now: Timestamp) -> Status {
+        match self.let_in(kind, subject, now) {
+            Ok(account) => Status::Active(self.membership(&account)),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Who a subject is, if they are let in at a moment; the status that refuses them, if not.
+    pub(crate) fn let_in(
+        &self,
+        kind: PartyKind,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Account, Status> {
         if self.tenant.disabled || !self.trusts(subject.issuer()) {
-            return Status::Disabled;
+            return Err(Status::Disabled);
         }
-        let Some(account) = self.account(kind, subject) else {
-            return Status::Unknown;
-        };
-        if !self.is_alive(&account, now) {
-            return Status::Disabled;
+        let account = self.account(kind, subject).ok_or(Status::Unknown)?;
+        if self.is_alive(&account, now) {
+            Ok(account)
+        } else {
+            Err(Status::Disabled)
         }
-        Status::Active(self.membership(&account))
     }
 
     pub(crate) fn is_alive(&self, account: &Account, now: Timestamp) -> bool {
@@ -429,25 +443,23 @@ impl State {
     }
 
     /// Tells whoever waits for it that they are no longer let in.
-    pub(crate) fn tell(&mut self, touched: &Touched, now: Timestamp) {
+    pub(crate) fn tell(&self, touched: &Touched, now: Timestamp) {
+        let mut waiting = lock::hold(&self.waiting);
         let asked: Vec<(PartyKind, Subject)> = if touched.everybody {
-            self.waiting.everybody()
+            waiting.everybody()
         } else {
             touched.subjects.clone()
         };
         for (kind, subject) in asked {
-            if !self.waiting.is_waited_for(kind, &subject) {
-                continue;
-            }
-            if !matches!(self.status(kind, &subject, now), Status::Active(_)) {
-                self.waiting.tell(kind, &subject);
+            if waiting.is_waited_for(kind, &subject) && self.let_in(kind, &subject, now).is_err() {
+                waiting.tell(kind, &subject);
             }
         }
     }
 
     /// Tells whoever waits for an agent that has expired since.
-    pub(crate) fn tell_expired(&mut self, now: Timestamp) {
-        let agents = self.waiting.everybody().into_iter();
+    pub(crate) fn tell_expired(&self, now: Timestamp) {
+        let agents = lock::hold(&self.waiting).everybody().into_iter();
         let touched = Touched {
             subjects: agents
                 .filter(|(kind, _)| *kind == PartyKind::Agent)

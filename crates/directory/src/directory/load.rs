@@ -49,7 +49,7 @@ impl Directory {
             Arc::clone(tenants.entry(tenant.clone()).or_default())
         };
         cell.unreadable.store(true, Ordering::Relaxed);
-        lock::write(&cell.state).waiting.tell_everybody();
+        lock::hold(&lock::read(&cell.state).waiting).tell_everybody();
     }
 
     /// Reads a tenant whole. What is committed meanwhile is read once more.

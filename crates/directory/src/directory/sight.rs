@@ -73,15 +73,18 @@ impl Subjects for Directory {
             return Box::pin(std::future::ready(()));
         };
         let now = self.0.clock.now();
-        let mut state = lock::write(&cell.state);
-        let told: Vec<_> = parties
-            .iter()
-            .map(|(kind, subject)| state.waiting.wait(*kind, subject))
-            .collect();
-        // They wait before it is looked: who is switched off in between is told.
+        // Whoever changes the tenant waits for this, and tells those who wait then.
+        let state = lock::read(&cell.state);
+        let told: Vec<_> = {
+            let mut waiting = lock::hold(&state.waiting);
+            parties
+                .iter()
+                .map(|(kind, subject)| waiting.wait(*kind, subject))
+                .collect()
+        };
         let gone = parties
             .iter()
-            .any(|(kind, subject)| !is_active(&state, *kind, subject, now));
+            .any(|(kind, subject)| state.let_in(*kind, subject, now).is_err());
         drop(state);
         if gone {
             return Box::pin(std::future::ready(()));
@@ -104,10 +107,6 @@ impl Subjects for Directory {
             .await;
         })
     }
-}
-
-fn is_active(state: &State, kind: PartyKind, subject: &Subject, now: Timestamp) -> bool {
-    matches!(state.status(kind, subject, now), Status::Active(_))
 }
 
 impl Directory {

@@ -126,10 +126,10 @@ impl Directory {
         let stale = self.is_stale();
         let cells: Vec<_> = lock::read(&self.0.tenants).values().cloned().collect();
         for cell in cells {
-            let mut state = lock::write(&cell.state);
+            let state = lock::read(&cell.state);
             if stale {
                 // Of nobody it can be said any more that they are let in.
-                state.waiting.tell_everybody();
+                lock::hold(&state.waiting).tell_everybody();
             } else {
                 state.tell_expired(now);
             }
